@@ -1,0 +1,177 @@
+"""Payments, invoices, their numbers, and the monthly run. All money is paise, before GST where a column doesn't say otherwise."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, UniqueConstraint, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.sql.elements import TextClause
+
+from portal.billing.rules import InvoiceStatus, PaymentMethod, PaymentStatus, Purpose, TaxKind
+from portal.billing.rules.runs import RunStatus
+from portal.db import Base, Identified, Json
+from portal.gateways.mail import Delivered, Delivery
+from portal.orgs.models import Organization
+
+_period: Any = text("tstzrange(billing_cycle_start, billing_cycle_end)")
+_live_period: TextClause = text("purpose = 'PERIOD' AND status <> 'CANCELLED'")
+
+
+class Payment(Identified, Base):
+    """What a booking costs and how it was covered.
+
+    Checkout copies onto it what its invoice line will print, so that billing reads no bookings table.
+    ``billable_to_org_invoice_id`` points at the invoice that bills it.
+    """
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        CheckConstraint("amount >= 0 AND original_amount >= amount", name="amounts"),
+        CheckConstraint("refunded_amount BETWEEN 0 AND original_amount", name="refunded_range"),
+        Index(
+            "ix_payments_unbilled",
+            "organization_id",
+            "created_at",
+            postgresql_where=text(
+                "payment_method = 'ORG_INVOICED' AND status = 'SUCCEEDED' AND billable_to_org_invoice_id IS NULL AND settled_at IS NULL"
+            ),
+        ),
+        Index("ix_payments_organization_id_created_at", "organization_id", "created_at"),
+        Index("ix_payments_invoice", "billable_to_org_invoice_id"),
+        Index("ix_payments_payer_id", "payer_id"),
+    )
+
+    payer_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id"))
+    organization_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("organizations.id"))
+    amount: Mapped[int]
+    original_amount: Mapped[int]
+    refunded_amount: Mapped[int] = mapped_column(default=0)
+    currency: Mapped[str] = mapped_column(default="INR")
+    payment_method: Mapped[PaymentMethod] = mapped_column(Enum(PaymentMethod, native_enum=False, length=16))
+    status: Mapped[PaymentStatus] = mapped_column(Enum(PaymentStatus, native_enum=False, length=10))
+    created_at: Mapped[datetime]
+    succeeded_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    billable_to_org_invoice_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("invoices.id"))
+    learner_name: Mapped[str]
+    consultant_name: Mapped[str]
+    plan_type: Mapped[str]
+    plan_title: Mapped[str]
+    sac_code: Mapped[str]
+    session_starts_at: Mapped[datetime]
+
+
+class Invoice(Identified, Base):
+    """A tax invoice. A trigger refuses every change of what was sent, but for status, cancellation and the file's key."""
+
+    __tablename__ = "invoices"
+    __table_args__ = (
+        UniqueConstraint("number"),
+        CheckConstraint("(status = 'DRAFT') = (number IS NULL)", name="number_when_sent"),
+        CheckConstraint("status = 'DRAFT' OR num_nulls(issued_at, issue_date, due_date) = 0", name="dates_when_sent"),
+        CheckConstraint("tax_amount = cgst + sgst + igst AND amount = taxable_amount + tax_amount", name="sums"),
+        CheckConstraint("cgst = sgst", name="equal_halves"),
+        CheckConstraint("(purpose = 'PERIOD') = (billing_cycle_start IS NOT NULL AND billing_cycle_end IS NOT NULL)", name="period"),
+        CheckConstraint("billing_cycle_start < billing_cycle_end", name="period_order"),
+        ExcludeConstraint(("organization_id", "="), (_period, "&&"), name="ex_invoices_period", using="gist", where=_live_period),
+        Index("ix_invoices_organization_id_issued_at", "organization_id", "issued_at", "id"),
+    )
+
+    organization_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("organizations.id"))
+    purpose: Mapped[Purpose] = mapped_column(Enum(Purpose, native_enum=False, length=10))
+    status: Mapped[InvoiceStatus] = mapped_column(Enum(InvoiceStatus, native_enum=False, length=10))
+    number: Mapped[str | None]
+    currency: Mapped[str] = mapped_column(default="INR")
+    taxable_amount: Mapped[int]
+    tax_rate: Mapped[int]
+    cgst: Mapped[int]
+    sgst: Mapped[int]
+    igst: Mapped[int]
+    tax_amount: Mapped[int]
+    amount: Mapped[int]
+    billing_cycle_start: Mapped[datetime | None]
+    billing_cycle_end: Mapped[datetime | None]
+    issue_date: Mapped[date | None]
+    due_date: Mapped[date | None]
+    issued_at: Mapped[datetime | None]
+    supplier: Mapped[Json] = mapped_column(JSONB)
+    recipient: Mapped[Json] = mapped_column(JSONB)
+    particulars: Mapped[Json] = mapped_column(JSONB)
+    place_of_supply: Mapped[str]
+    tax_kind: Mapped[TaxKind] = mapped_column(Enum(TaxKind, native_enum=False, length=10))
+    po_number: Mapped[str | None]
+    payment_terms_days: Mapped[int]
+    auto_generated: Mapped[bool]
+    file_key: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+    organization: Mapped[Organization] = relationship(lazy="raise")
+
+
+class InvoiceLine(Identified, Base):
+    """One payment on an invoice. A payment has one live line (``released_at`` is null) at most."""
+
+    __tablename__ = "invoice_lines"
+    __table_args__ = (
+        UniqueConstraint("invoice_id", "position"),
+        Index("uq_invoice_lines_live_payment", "payment_id", unique=True, postgresql_where=text("released_at IS NULL")),
+        CheckConstraint("taxable_amount > 0", name="amount_positive"),
+    )
+
+    invoice_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("invoices.id"))
+    payment_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("payments.id"))
+    position: Mapped[int]
+    description: Mapped[str]
+    detail: Mapped[str]
+    sac_code: Mapped[str]
+    quantity: Mapped[int] = mapped_column(default=1)
+    unit_price: Mapped[int]
+    taxable_amount: Mapped[int]
+    session_date: Mapped[date]
+    released_at: Mapped[datetime | None]
+
+
+class InvoiceMail(Delivered, Identified, Base):
+    """A mail about an invoice, with its PDF."""
+
+    __tablename__ = "invoice_mails"
+    __table_args__ = (
+        UniqueConstraint("invoice_id", "occasion"),
+        Index("ix_invoice_mails_due", "delivery_due_at", postgresql_where=text(f"delivery = '{Delivery.QUEUED}'")),
+    )
+
+    invoice_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("invoices.id"))
+    occasion: Mapped[str]
+    recipients: Mapped[list[str]] = mapped_column(JSONB)
+    created_at: Mapped[datetime]
+
+    invoice: Mapped[Invoice] = relationship(lazy="raise")
+
+
+class DocumentSeries(Base):
+    """The last number given in a series: one row per seller, financial year and document type (GST rule 46(b))."""
+
+    __tablename__ = "document_series"
+
+    seller_gstin: Mapped[str] = mapped_column(primary_key=True)
+    series: Mapped[str] = mapped_column(primary_key=True)
+    financial_year: Mapped[str] = mapped_column(primary_key=True)
+    last_number: Mapped[int]
+
+
+class BillingRun(Identified, Base):
+    """The monthly run of one month: begun once, resumed until it is done."""
+
+    __tablename__ = "billing_runs"
+    __table_args__ = (UniqueConstraint("period_end"),)
+
+    period_end: Mapped[datetime]
+    as_of: Mapped[datetime]
+    status: Mapped[RunStatus] = mapped_column(Enum(RunStatus, native_enum=False, length=10))
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    invoices: Mapped[int] = mapped_column(default=0)
+    payments: Mapped[int] = mapped_column(default=0)
+    amount: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[list[Json]] = mapped_column(JSONB, default=list)

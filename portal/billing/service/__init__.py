@@ -1,0 +1,1 @@
+"""Acts on money: payments, invoices, and their documents."""

@@ -1,0 +1,83 @@
+"""The monthly run: begun once a month, safe to ring twice, resumed after a kill."""
+
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from portal import clock, db
+from portal.billing import queries
+from portal.billing.models import BillingRun
+from portal.billing.rules import run_period_end
+from portal.billing.rules.runs import RunStatus
+from portal.billing.service import invoices
+from portal.db import Json
+from portal.orgs.models import Organization
+
+BATCH = 100
+
+
+def run_month() -> Json:
+    """Bills the month before the clock's for every organization that is due; commits batch by batch.
+
+    Whatever is killed in the middle is rolled back to the last batch, and the next ring goes on from there. Two workers
+    share the organizations. Returns the summary: ``{job, asOf, done, invoices, payments, amount, skipped, failed}``,
+    amounts in paise.
+    """
+    now = clock.now()
+    end = run_period_end(now)
+    run_id = _begin(end, now)
+    db.checkpoint()
+    billed = invoices.Issued()
+    failures: dict[str, Json] = {}
+    while batch := invoices.lock_candidates(end, limit=BATCH, without=list(failures)):
+        issued = invoices.issue(batch, end=end, automatic=True)
+        failures.update({failure["organizationId"]: failure for failure in issued.failures})
+        _add(run_id, issued)
+        db.checkpoint()
+        billed.invoice_ids += issued.invoice_ids
+        billed.payments += issued.payments
+        billed.amount += issued.amount
+    finished = _finish(run_id, end, list(failures.values()))
+    return {
+        "job": "billing-monthly-run",
+        "asOf": now.isoformat(),
+        "done": finished,
+        "invoices": len(billed.invoice_ids),
+        "payments": billed.payments,
+        "amount": billed.amount,
+        "skipped": queries.skipped(end, billed_now=len(billed.invoice_ids)),
+        "failed": list(failures.values()),
+    }
+
+
+def _begin(end: datetime, now: datetime) -> str:
+    statement = upsert(BillingRun).values(id=db.new_id(), period_end=end, as_of=now, status=RunStatus.RUNNING, started_at=now, failures=[])
+    db.session.execute(statement.on_conflict_do_nothing(index_elements=["period_end"]))
+    return db.session.scalars(select(BillingRun.id).where(BillingRun.period_end == end)).one()
+
+
+def _add(run_id: str, issued: invoices.Issued) -> None:
+    statement = (
+        update(BillingRun)
+        .where(BillingRun.id == run_id)
+        .values(
+            invoices=BillingRun.invoices + len(issued.invoice_ids),
+            payments=BillingRun.payments + issued.payments,
+            amount=BillingRun.amount + issued.amount,
+        )
+    )
+    db.session.execute(statement, execution_options={"synchronize_session": False})
+
+
+def _finish(run_id: str, end: datetime, failures: list[Json]) -> bool:
+    """Marks the run as done unless another worker still holds some of its organizations."""
+    failed_ids = [failure["organizationId"] for failure in failures]
+    left = db.session.scalar(
+        select(func.count()).select_from(Organization).where(queries.is_to_be_billed(end), Organization.id.not_in(failed_ids))
+    )
+    if left:
+        return False
+    values = {"status": RunStatus.DONE, "finished_at": func.coalesce(BillingRun.finished_at, clock.now()), "failures": failures}
+    db.session.execute(update(BillingRun).where(BillingRun.id == run_id).values(values), execution_options={"synchronize_session": False})
+    return True

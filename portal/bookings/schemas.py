@@ -1,0 +1,102 @@
+"""What comes in about plans and bookings, and how they look in JSON. Prices are paise before GST."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from portal.bookings.models import Booking, Plan
+from portal.bookings.rules import BookingStatus, PlanType
+from portal.errors import Invalid
+from portal.money import parse_rupees
+from portal.web.schema import In, Out
+
+HIGHEST_PRICE = 10_000_000_00
+
+
+def _from_rupees(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_rupees(value)
+    except Invalid as error:
+        raise ValueError(error.message) from None
+
+
+Title = Annotated[str, StringConstraints(min_length=2, max_length=120, pattern=r"^[^\x00-\x1f]*$")]
+Paise = Annotated[int, Field(ge=100, le=HIGHEST_PRICE)]
+Minutes = Annotated[int, Field(ge=5, le=1440)]
+
+
+class PlanIn(In):
+    """A plan from an API client: the price is paise."""
+
+    plan_type: PlanType
+    title: Title
+    price: Paise
+    description: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    duration_minutes: Minutes = 60
+    consultant_id: str | None = None
+
+
+class PlanForm(In):
+    """A plan from the page: the price is typed in rupees."""
+
+    plan_type: PlanType
+    title: Title
+    price: Annotated[Paise, BeforeValidator(_from_rupees)]
+    description: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    duration_minutes: Minutes = 60
+
+
+class CheckoutIn(In):
+    """A booking: a plan, a time, who gives the session, and who pays."""
+
+    plan_id: str
+    starts_at: datetime
+    organization_id: str | None = None
+    consultant_id: str | None = None
+
+
+class BookForm(In):
+    """A booking from the page: the time is the organization's local time."""
+
+    plan_id: str
+    consultant_id: str | None = None
+    starts_at: datetime
+
+
+class PlanOut(Out):
+    """A plan."""
+
+    id: str
+    plan_type: PlanType
+    title: str
+    price: int
+    description: str | None
+    duration_minutes: int
+    consultant_id: str | None
+    organization_id: str | None
+    is_active: bool
+
+    @classmethod
+    def of(cls, plan: Plan) -> "PlanOut":
+        """The plan as JSON shows it."""
+        return cls.model_validate(plan)
+
+
+class BookingOut(Out):
+    """A booking."""
+
+    id: str
+    plan_id: str
+    learner_id: str
+    consultant_id: str
+    starts_at: datetime
+    status: BookingStatus
+    payment_id: str
+
+    @classmethod
+    def of(cls, booking: Booking) -> "BookingOut":
+        """The booking as JSON shows it."""
+        return cls.model_validate(booking)

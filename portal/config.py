@@ -1,0 +1,200 @@
+"""The settings: read from the environment once, checked, frozen.
+
+A bad value stops the start with one sentence that names it (``ConfigurationError``).
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from portal import india
+from portal.errors import Invalid
+
+DEFAULT_SUPPLIER_GSTIN = "29AAGCP4321K1Z8"
+_KEY_HEX_LENGTH = 64
+
+
+class ConfigurationError(Exception):
+    """A setting can't be used; the message is one sentence that names it."""
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set, with its default (``spec/cli.md``)."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    portal_env: Literal["development", "production"] = "development"
+    portal_home: Path = Path("./var")
+    port: int = Field(default=8000, ge=1, le=65535)
+    base_url: str = "http://localhost:8000"
+    database_url: str
+    redis_url: str
+    secret_key: str = Field(min_length=32)
+    data_encryption_keys: str
+    files_url: str = ""
+    files_endpoint_url: str = ""
+    mail_url: str = ""
+    mail_from: str = "Portal <no-reply@portal.example>"
+    mail_timeout_seconds: int = Field(default=20, ge=1)
+    payment_gateway: Literal["sandbox", "stripe", "razorpay"] = "sandbox"
+    enable_provider_orgs: bool = False
+    supplier_name: str = "Prism Forum Private Limited"
+    supplier_address: Annotated[tuple[str, ...], NoDecode] = ("4th Floor, 12 Residency Road", "Bengaluru 560025", "Karnataka, India")
+    supplier_gstin: str = DEFAULT_SUPPLIER_GSTIN
+    supplier_state_code: str = "29"
+    supplier_pan: str = "AAGCP4321K"
+    supplier_upi_id: str = "prismforum@upi"
+    supplier_bank: Annotated[tuple[str, ...], NoDecode] = (
+        "Prism Forum Private Limited",
+        "Example Bank, Residency Road",
+        "Account 000123456789",
+        "IFSC EXMP0000001",
+    )
+    supplier_lut: str = ""
+    invoice_series: str = Field(default="PF", pattern=r"^[A-Z0-9]{1,4}$")
+    credit_note_series: str = Field(default="PFCN", pattern=r"^[A-Z0-9]{1,4}$")
+    draft_max_idle_hours: int = Field(default=24, ge=1)
+    clock_file: Path | None = None
+    rate_limits: Literal["on", "off"] = "on"
+    proxy_hops: int = Field(default=0, ge=0, le=5)
+    metrics_token: str = ""
+    sentry_dsn: str = ""
+
+    @field_validator("supplier_address", "supplier_bank", mode="before")
+    @classmethod
+    def _lines(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split("|")) if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _psycopg(cls, value: str) -> str:
+        scheme, separator, rest = value.partition("://")
+        if scheme not in {"postgres", "postgresql", "postgresql+psycopg"} or not separator:
+            raise ValueError("it must be a PostgreSQL address such as postgresql://user:password@host/name")
+        return f"postgresql+psycopg://{rest}"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("it must be a Redis or Valkey address such as redis://host:6379/0")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
+            raise ValueError("it must be an address such as https://portal.example.com, without a path")
+        return value.rstrip("/")
+
+    @field_validator("mail_url")
+    @classmethod
+    def _mail(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in {"file", "smtp", "smtps"}:
+            raise ValueError("it must begin with file://, smtp:// or smtps://")
+        return value
+
+    @field_validator("files_url")
+    @classmethod
+    def _files(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in {"file", "s3"}:
+            raise ValueError("it must begin with file:// or s3://")
+        return value
+
+    @field_validator("data_encryption_keys")
+    @classmethod
+    def _keys(cls, value: str) -> str:
+        for pair in value.split(","):
+            key_id, _, key = pair.strip().partition(":")
+            if not key_id or len(key) != _KEY_HEX_LENGTH or set(key.lower()) - set("0123456789abcdef"):
+                raise ValueError("it must be pairs of id:hex with 64 hexadecimal digits each, separated by commas")
+        return value
+
+    @field_validator("supplier_gstin")
+    @classmethod
+    def _gstin(cls, value: str) -> str:
+        try:
+            return india.check_gstin(value)
+        except Invalid as error:
+            raise ValueError(error.message) from error
+
+    @field_validator("supplier_state_code")
+    @classmethod
+    def _state(cls, value: str) -> str:
+        if value not in india.STATES:
+            raise ValueError("it must be one of India's two-digit GST state codes")
+        return value
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.supplier_gstin[:2] != self.supplier_state_code:
+            raise ValueError("SUPPLIER_STATE_CODE must equal the first two digits of SUPPLIER_GSTIN")
+        if self.portal_env == "production":
+            self._refuse_in_production()
+        return self
+
+    def _refuse_in_production(self) -> None:
+        refused = {
+            "BASE_URL must begin with https:// in production": not self.base_url.startswith("https://"),
+            "PAYMENT_GATEWAY must not be sandbox in production": self.payment_gateway == "sandbox",
+            "CLOCK_FILE must not be set in production": self.clock_file is not None,
+            "RATE_LIMITS must be on in production": self.rate_limits == "off",
+            "SUPPLIER_GSTIN must be your own in production": self.supplier_gstin == DEFAULT_SUPPLIER_GSTIN,
+        }
+        for sentence, broken in refused.items():
+            if broken:
+                raise ValueError(sentence)
+
+    @cached_property
+    def files_location(self) -> str:
+        """Where files are kept: ``FILES_URL`` or a folder under ``PORTAL_HOME``."""
+        return self.files_url or f"file://{self.portal_home.resolve() / 'files'}"
+
+    @cached_property
+    def mail_location(self) -> str:
+        """Where mail goes: ``MAIL_URL`` or a folder of .eml files under ``PORTAL_HOME``."""
+        return self.mail_url or f"file://{self.portal_home.resolve() / 'mail'}"
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach us by https, so that cookies must be Secure."""
+        return self.base_url.startswith("https://")
+
+
+def load_settings() -> Settings:
+    """Reads the environment.
+
+    Raises:
+        ConfigurationError: The first setting that is missing or wrong, in one sentence.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]).upper() if first["loc"] else ""
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        if first["type"] == "missing":
+            sentence = f"The setting {name} is missing."
+        elif name:
+            sentence = f"The setting {name} can't be used: {reason[:1].lower()}{reason[1:]}."
+        else:
+            sentence = f"The settings don't fit together: {reason}."
+        raise ConfigurationError(sentence) from None
+
+
+_current: list[Settings] = []
+
+
+def use(settings: Settings) -> None:
+    """Makes these the settings of this process, once at start."""
+    _current[:] = [settings]
+
+
+def current() -> Settings:
+    """The settings of this process."""
+    return _current[0]

@@ -1,0 +1,223 @@
+"""The database: the typed Base, the session, and the only place that commits.
+
+A request commits once, when its status is below 400 (``finish_request``); a job or command runs inside ``unit_of_work()``;
+everyone else at most flushes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import structlog
+import uuid_utils
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as BoundSession
+from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Text, Uuid, event, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry, scoped_session
+
+from portal.errors import DomainError
+
+log = structlog.get_logger()
+
+Json = dict[str, Any]
+
+
+class Base(DeclarativeBase):
+    """What every table inherits: names for constraints, and our types for Python's."""
+
+    registry = registry(
+        metadata=MetaData(
+            naming_convention={
+                "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+                "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+                "ck": "ck_%(table_name)s_%(constraint_name)s",
+                "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+                "pk": "pk_%(table_name)s",
+            }
+        ),
+        type_annotation_map={
+            datetime: DateTime(timezone=True),
+            int: BigInteger(),  # money is paise, and paise outgrow 32 bits
+            str: Text(),
+            Json: JSONB(),
+        },
+    )
+
+
+def new_id() -> str:
+    """A new row id (UUIDv7, RFC 9562)."""
+    return str(uuid_utils.uuid7())
+
+
+class Identified:
+    """A row with an id: a UUIDv7 string, so that ids sort by the time they were made."""
+
+    id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True, default=new_id)
+
+
+def is_id(value: str | None) -> bool:
+    """Whether a text from outside is a UUID at all, so that it may be compared with ids."""
+    try:
+        return value is not None and str(UUID(value)) == value.lower()
+    except ValueError:
+        return False
+
+
+class _Session(BoundSession):
+    """Reads of a GET go through a connection that can't write: PostgreSQL itself refuses."""
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:  # noqa: ANN401 - SQLAlchemy's own signature
+        engine = super().get_bind(*args, **kwargs)
+        if self.info.get("read_only") and isinstance(engine, Engine):
+            return engine.execution_options(postgresql_readonly=True)
+        return engine
+
+
+database = SQLAlchemy(
+    model_class=Base,
+    add_models_to_shell=False,
+    session_options={"class_": _Session, "expire_on_commit": False},
+    engine_options={"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10},
+)
+session: scoped_session[Session] = database.session
+_migrate = Migrate(compare_type=True)
+
+
+def init_app(app: Flask, *, database_url: str) -> None:
+    """Connects the app with its database (no connection is opened yet)."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = database_url
+    database.init_app(app)
+    _migrate.init_app(app, database, directory=str(app.config["MIGRATIONS"]))
+
+
+def after_fork() -> None:
+    """Forgets the parent's connections in a forked child, without closing them for the parent."""
+    database.engine.dispose(close=False)
+
+
+def on_commit(act: Callable[[], None]) -> None:
+    """Runs ``act`` after the present transaction has been committed; never when it is rolled back."""
+    session().info.setdefault("on_commit", []).append(act)
+
+
+def read_only() -> None:
+    """From here on the session of this request can't write (a GET writes nothing)."""
+    session().info["read_only"] = True
+
+
+def finish_request(status: int) -> None:
+    """Ends a request's transaction: below 400 it is committed, otherwise rolled back."""
+    if status < HTTPStatus.BAD_REQUEST:
+        _commit()
+    else:
+        session.rollback()
+
+
+@contextmanager
+def unit_of_work() -> Iterator[None]:
+    """One transaction of a job or a command: committed at the end, rolled back when anything is raised."""
+    try:
+        yield
+        _commit()
+    except BaseException:
+        session.rollback()
+        raise
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Commits what was written, calls the outside world with no transaction open, and goes on in a second one."""
+    _commit()
+    yield
+    if session().in_transaction():
+        raise RuntimeError("The outside world was called together with the database: move the query out of outside().")
+
+
+def checkpoint() -> None:
+    """Commits one batch of a long job; what follows begins a new transaction."""
+    _commit()
+
+
+def is_writing() -> bool:
+    """Whether a transaction is open that has written, so that no gateway may be called now."""
+    return bool(session().info.get("wrote"))
+
+
+def record_apart(row: Base) -> None:
+    """Writes a row in a transaction of its own, so that it survives the refusal of the present one."""
+    with Session(database.engine) as apart:
+        apart.add(row)
+        apart.commit()
+
+
+def locked_by_name(name: str) -> None:
+    """Waits for the advisory lock ``name`` and holds it until the transaction ends."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+def abandon() -> None:
+    """Gives up what the present transaction wrote, because the act was refused; reads go on in a new one."""
+    session.rollback()
+
+
+@contextmanager
+def refused_by(refusals: Mapping[str, DomainError]) -> Iterator[None]:
+    """Flushes at its end; when one of the named constraints refuses, raises the error that explains it.
+
+    The database decides who was first: the constraint is the check, this only words it.
+    """
+    try:
+        yield
+        session.flush()
+    except IntegrityError as error:
+        diagnostics = getattr(error.orig, "diag", None)
+        refusal = refusals.get(getattr(diagnostics, "constraint_name", None) or "")
+        if refusal is None:
+            raise
+        raise refusal from None
+
+
+def is_reachable() -> bool:
+    """Whether the database answers now."""
+    try:
+        with database.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except OperationalError:
+        return False
+    return True
+
+
+def _commit() -> None:
+    session.commit()
+    for act in session().info.pop("on_commit", []):
+        act()
+
+
+@event.listens_for(Session, "after_flush")
+def _note_write(writer: Session, _context: object) -> None:
+    writer.info["wrote"] = True
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _note_statement(execution: Any) -> None:  # noqa: ANN401 - SQLAlchemy's ORMExecuteState
+    if execution.is_insert or execution.is_update or execution.is_delete:
+        execution.session.info["wrote"] = True
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _forget_write(writer: Session, transaction: Any) -> None:  # noqa: ANN401 - SQLAlchemy's SessionTransaction
+    if transaction.parent is None:
+        writer.info.pop("wrote", None)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_acts(writer: Session) -> None:
+    writer.info.pop("on_commit", None)

@@ -1,0 +1,128 @@
+"""Three made-up organizations with a story, told through the services as people would do it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import exists, select
+
+from portal import clock, db
+from portal.accounts import service as accounts
+from portal.accounts.models import User
+from portal.accounts.rules import PlatformRole
+from portal.audit.rules import SYSTEM, Actor, Via
+from portal.billing.rules import month_before, month_start
+from portal.billing.service import runs
+from portal.bookings import service as bookings
+from portal.bookings.models import Plan
+from portal.bookings.rules import PlanType
+from portal.bookings.schemas import CheckoutIn, PlanIn
+from portal.errors import Conflict
+from portal.invites.service import invitations
+from portal.orgs.models import Organization
+from portal.orgs.rules import BillingMode, Role, SizeBucket
+from portal.orgs.schemas import BillingIn, OrgInfoIn
+from portal.providers import service as providers
+from portal.providers.schemas import ConsultantIn
+from portal.setup import service as setup
+
+PASSWORD = "demo-portal-2026"  # noqa: S105 - printed by the command; the demo refuses a database with real people
+STORIES = (
+    ("Acme Learning", "acme.example", "Education", "29", "Bengaluru", SizeBucket.MEDIUM_51_200),
+    ("Kaveri Hospitals", "kaveri.example", "Health care", "33", "Chennai", SizeBucket.LARGE_201_1000),
+    ("Nilgiri Foods", "nilgiri.example", "Food", "27", "Mumbai", SizeBucket.SMALL_1_50),
+)
+PEOPLE = ("Asha Rao", "Bharat Singh", "Chitra Iyer", "Dev Menon", "Esha Gupta")
+CONSULTANTS = (("Dr. Meera Nair", "Clinical psychologist"), ("Rohan Kulkarni", "Career coach"))
+PLANS = (("Career coaching", 150_000), ("Wellbeing session", 220_000))
+
+
+def load(*, force: bool) -> list[str]:
+    """Fills the database and returns what to tell the operator.
+
+    Raises:
+        Conflict: There are users already and ``force`` isn't given.
+    """
+    if db.session.scalar(select(exists().select_from(User))) and not force:
+        raise Conflict("The database isn't empty. Say --force to load the demo into it all the same.", code="NOT_EMPTY")
+    now = clock.now()
+    start = month_before(month_start(now))
+    with clock.as_of(start + timedelta(hours=6)), db.unit_of_work():
+        admin = _user("Priya Shah", "admin@portal.example", role=PlatformRole.ADMIN)
+        experts = [_consultant(name, headline, admin) for name, headline in CONSULTANTS]
+    lines = [f"Everybody's password is {PASSWORD}", "Platform admin: admin@portal.example"]
+    for number, story in enumerate(STORIES):
+        lines.append(_tell(story, number=number, experts=experts, start=start, now=now))
+    for boundary in (month_start(start + timedelta(days=32)), month_start(now)):
+        with clock.as_of(boundary), db.unit_of_work():
+            runs.run_month()
+    return lines
+
+
+def _tell(story: Sequence[str], *, number: int, experts: list[User], start: datetime, now: datetime) -> str:
+    name, domain, industry, state, city, size = story
+    with clock.as_of(start + timedelta(hours=8)), db.unit_of_work():
+        owner = _user(PEOPLE[number], f"owner@{domain}")
+        organization = _organization(owner, name=name, domain=domain, industry=industry, state=state, city=city, size=size)
+        plans = [_plan(organization, owner, title=title, price=price) for title, price in PLANS]
+        learners = _learners(organization, owner, domain=domain)
+    moments = [start + timedelta(days=4 * step + number, hours=9) for step in range(1, 15)]
+    for index, moment in enumerate(moment for moment in moments if moment < now):
+        learner = learners[index % len(learners)]
+        with clock.as_of(moment), db.unit_of_work():
+            _book(organization, learner, plans[index % len(plans)], experts[index % len(experts)], number=number)
+    return f"{name}: owner@{domain}, learners {learners[0].email} and {len(learners) - 1} more"
+
+
+def _organization(owner: User, *, name: str, domain: str, industry: str, state: str, city: str, size: str) -> Organization:
+    actor = _as(owner)
+    info = OrgInfoIn(name=name, billing_email=f"finance@{domain}", industry=industry, size_bucket=SizeBucket(size))
+    draft = setup.start(info, creator=owner, actor=actor)
+    billing = BillingIn(
+        billing_mode=BillingMode.INVOICED_MONTHLY,
+        state_code=state,
+        line1="12 Residency Road",
+        city=city,
+        postal_code="560025",
+        seats_total=25,
+    )
+    setup.save_billing(billing, draft=draft)
+    setup.launch(draft, owner=owner, actor=actor)
+    return draft
+
+
+def _learners(organization: Organization, owner: User, *, domain: str) -> list[User]:
+    people = [invitations.Person(email=f"{name.split()[0].lower()}@{domain}", name=name, role=Role.ORG_LEARNER) for name in PEOPLE]
+    made = invitations.invite(organization, people, inviter=owner, actor=_as(owner))
+    names = {person.email: str(person.name) for person in people}
+    learners = []
+    for invitation_id, email in made[:-1]:
+        user = _user(names[email], email)
+        invitations.accept(invitations.token_by_id(invitation_id), user=user, ip=None)
+        learners.append(user)
+    return learners
+
+
+def _book(organization: Organization, learner: User, plan: Plan, expert: User, *, number: int) -> None:
+    starts_at = clock.now().replace(minute=0) + timedelta(days=1, hours=number)
+    data = CheckoutIn(plan_id=plan.id, starts_at=starts_at.astimezone(UTC), organization_id=organization.id, consultant_id=expert.id)
+    bookings.checkout(data, organization=organization, learner=learner, actor=_as(learner))
+
+
+def _plan(organization: Organization, owner: User, *, title: str, price: int) -> Plan:
+    data = PlanIn(plan_type=PlanType.CONSULTATION, title=title, price=price, duration_minutes=50)
+    return bookings.create_plan(data, organization=organization, actor=_as(owner))
+
+
+def _consultant(name: str, headline: str, admin: User) -> User:
+    user = _user(name, f"{name.rsplit(maxsplit=1)[-1].lower()}@experts.example")
+    providers.register(ConsultantIn(headline=headline), user=user, actor=_as(user))
+    providers.verify(user.id, actor=Actor(user_id=admin.id, name=admin.name, via=Via.PLATFORM_ADMIN))
+    return user
+
+
+def _user(name: str, email: str, *, role: PlatformRole = PlatformRole.USER) -> User:
+    return accounts.create_user(email=email, name=name, password=PASSWORD, role=role, actor=SYSTEM)
+
+
+def _as(user: User) -> Actor:
+    return Actor(user_id=user.id, name=user.name, via=Via.SELF)

@@ -1,0 +1,35 @@
+"""THE list of features: their blueprints, in the order in which they are registered."""
+
+from flask import Blueprint
+
+from portal.billing import api as billing_api
+from portal.billing import views as billing_views
+from portal.bookings import api as bookings_api
+from portal.bookings import views as bookings_views
+from portal.home import views as home_views
+from portal.invites import api as invites_api
+from portal.invites import views as invites_views
+from portal.operations import views as operations_views
+from portal.orgs import api as orgs_api
+from portal.orgs import views as orgs_views
+from portal.providers import api as providers_api
+from portal.setup import views as setup_views
+from portal.signin import api as signin_api
+from portal.signin import views as signin_views
+
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    operations_views.bp,
+    signin_views.bp,
+    signin_api.bp,
+    home_views.bp,
+    setup_views.bp,
+    orgs_views.bp,
+    orgs_api.bp,
+    invites_views.bp,
+    invites_api.bp,
+    providers_api.bp,
+    bookings_views.bp,
+    bookings_api.bp,
+    billing_views.bp,
+    billing_api.bp,
+)

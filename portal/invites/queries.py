@@ -1,0 +1,163 @@
+"""Reading invitations and uploaded files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import contains_eager
+
+from portal import crypto, db
+from portal.accounts.models import User
+from portal.errors import NotFound
+from portal.gateways.mail import Delivery
+from portal.invites.models import Invitation, InvitationImport, InvitationImportRow
+from portal.invites.rules import Verdict
+from portal.invites.rules.states import InvitationStatus
+from portal.orgs.models import Organization
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many of an import's mails went out."""
+
+    total: int
+    sent: int
+    failed: int
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to wait for."""
+        return self.sent + self.failed >= self.total
+
+
+def invitations_of(organization_id: str, *, status: InvitationStatus, limit: int, offset: int = 0) -> Sequence[Invitation]:
+    """An organization's invitations in one status, newest first."""
+    statement = (
+        select(Invitation)
+        .where(Invitation.organization_id == organization_id, Invitation.status == status)
+        .order_by(Invitation.created_at.desc(), Invitation.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return db.session.scalars(statement).all()
+
+
+def counts_by_status(organization_id: str) -> dict[InvitationStatus, int]:
+    """How many invitations an organization has in each status."""
+    statement = (
+        select(Invitation.status, func.count().label("number"))
+        .where(Invitation.organization_id == organization_id)
+        .group_by(Invitation.status)
+    )
+    found: dict[InvitationStatus, int] = {row.status: row.number for row in db.session.execute(statement)}
+    return {status: found.get(status, 0) for status in InvitationStatus}
+
+
+def pending_emails(organization_id: str) -> frozenset[str]:
+    """Addresses with an open invitation."""
+    statement = select(Invitation.email).where(Invitation.organization_id == organization_id, Invitation.status == InvitationStatus.PENDING)
+    return frozenset(db.session.scalars(statement))
+
+
+def by_token(token: str) -> Invitation | None:
+    """The invitation that a link belongs to, with its organization and inviter, whatever its status."""
+    statement = (
+        select(Invitation)
+        .join(Invitation.organization)
+        .join(Invitation.inviter)
+        .options(contains_eager(Invitation.organization), contains_eager(Invitation.inviter))
+        .where(Invitation.token_hash == crypto.hash_token(token))
+    )
+    return db.session.scalar(statement)
+
+
+def invitation(organization_id: str, invitation_id: str) -> Invitation | None:
+    """One invitation of this organization."""
+    if not db.is_id(invitation_id):
+        return None
+    statement = select(Invitation).where(Invitation.id == invitation_id, Invitation.organization_id == organization_id)
+    return db.session.scalar(statement)
+
+
+def invitation_import(organization_id: str, import_id: str) -> InvitationImport | None:
+    """One uploaded file of this organization."""
+    if not db.is_id(import_id):
+        return None
+    statement = select(InvitationImport).where(InvitationImport.id == import_id, InvitationImport.organization_id == organization_id)
+    return db.session.scalar(statement)
+
+
+def require_import(organization_id: str, import_id: str) -> InvitationImport:
+    """One uploaded file of this organization.
+
+    Raises:
+        NotFound: There is none with this id.
+    """
+    found = invitation_import(organization_id, import_id)
+    if found is None:
+        raise NotFound("There is no such upload.", code="IMPORT_NOT_FOUND")
+    return found
+
+
+def imports_of(organization_id: str, *, limit: int) -> Sequence[InvitationImport]:
+    """An organization's uploaded files, newest first."""
+    statement = (
+        select(InvitationImport)
+        .where(InvitationImport.organization_id == organization_id)
+        .order_by(InvitationImport.created_at.desc(), InvitationImport.id.desc())
+        .limit(limit)
+    )
+    return db.session.scalars(statement).all()
+
+
+def import_counts(import_id: str) -> dict[Verdict, int]:
+    """How many rows of a file got each verdict; only those that occur."""
+    statement = (
+        select(InvitationImportRow.verdict, func.count().label("number"))
+        .where(InvitationImportRow.import_id == import_id)
+        .group_by(InvitationImportRow.verdict)
+    )
+    found: dict[Verdict, int] = {row.verdict: row.number for row in db.session.execute(statement)}
+    return {verdict: found[verdict] for verdict in Verdict if verdict in found}
+
+
+def import_rows(
+    import_id: str, *, verdict: Verdict | None = None, limit: int | None = None, offset: int = 0
+) -> Sequence[InvitationImportRow]:
+    """A file's rows in its own order, all or those with one verdict."""
+    statement = select(InvitationImportRow).where(InvitationImportRow.import_id == import_id)
+    if verdict is not None:
+        statement = statement.where(InvitationImportRow.verdict == verdict)
+    return db.session.scalars(statement.order_by(InvitationImportRow.line).limit(limit).offset(offset)).all()
+
+
+def import_progress(import_id: str) -> Progress:
+    """How far the mails of a confirmed file are."""
+    statement = select(
+        func.count(),
+        func.count().filter(Invitation.delivery == Delivery.SENT),
+        func.count().filter(Invitation.delivery == Delivery.FAILED),
+    ).where(Invitation.import_id == import_id)
+    total, sent, failed = db.session.execute(statement).one()
+    return Progress(total=total, sent=sent, failed=failed)
+
+
+def invitations_to_deliver(at: datetime, *, limit: int) -> Sequence[str]:
+    """Ids of invitations whose mail is due, for the sweep."""
+    statement = (
+        select(Invitation.id)
+        .where(
+            Invitation.delivery == Delivery.QUEUED,
+            Invitation.delivery_due_at <= at,
+            Invitation.status == InvitationStatus.PENDING,
+        )
+        .order_by(Invitation.delivery_due_at)
+        .limit(limit)
+    )
+    return db.session.scalars(statement).all()
+
+
+def inviter_and_organization(row: Invitation) -> tuple[User, Organization]:
+    """Who invites, into what."""
+    return db.session.get_one(User, row.invited_by), db.session.get_one(Organization, row.organization_id)

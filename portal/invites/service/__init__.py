@@ -1,0 +1,1 @@
+"""Acts on invitations: single ones, uploaded files, and accepting."""

@@ -1,0 +1,269 @@
+"""Inviting, resending, revoking, accepting, expiring; and the mail that goes out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from portal import clock, config, crypto, db, queue
+from portal.accounts import service as accounts
+from portal.accounts.models import User
+from portal.audit import service as audit
+from portal.audit.rules import Action, Actor, Via
+from portal.errors import Conflict, Forbidden, Gone, NotFound
+from portal.gateways.mail import Message, deliver
+from portal.gateways.rendering import render
+from portal.invites import queries
+from portal.invites.models import Invitation
+from portal.invites.rules.states import InvitationStatus, lasting
+from portal.invites.schemas import InvitationIn
+from portal.orgs import queries as orgs_queries
+from portal.orgs import service as orgs
+from portal.orgs.models import Membership, Organization
+from portal.orgs.rules import Role, Status
+
+TOKEN = "invitation"  # noqa: S105 - what the token is for, not the token
+MAILS_A_JOB = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody to invite; the address is normalized."""
+
+    email: str
+    name: str | None
+    role: Role
+
+
+def token_of(row: Invitation) -> str:
+    """The token of an invitation's link, derived anew (only its hash is stored)."""
+    return crypto.derive_token(TOKEN, row.id, row.nonce)
+
+
+def token_by_id(invitation_id: str) -> str:
+    """As ``token_of``, for an invitation that was just made."""
+    return token_of(db.session.get_one(Invitation, invitation_id))
+
+
+def invite(
+    organization: Organization, people: Sequence[Person], *, inviter: User, actor: Actor, import_id: str | None = None
+) -> Sequence[tuple[str, str]]:
+    """Invites people as one set, leaving out whoever has an open invitation; mails go out by jobs after the commit.
+
+    Returns:
+        ``(id, email)`` of each new invitation.
+    """
+    if not people:
+        return []
+    at = clock.now()
+    rows = []
+    for person in people:
+        invitation_id, nonce = db.new_id(), crypto.random_token()
+        rows.append(
+            {
+                "id": invitation_id,
+                "organization_id": organization.id,
+                "email": person.email,
+                "name": person.name,
+                "role": person.role,
+                "nonce": nonce,
+                "token_hash": crypto.hash_token(crypto.derive_token(TOKEN, invitation_id, nonce)),
+                "expires_at": at + lasting(),
+                "created_at": at,
+                "delivery_due_at": at,
+                "invited_by": inviter.id,
+                "import_id": import_id,
+            }
+        )
+    statement = upsert(Invitation).on_conflict_do_nothing(
+        index_elements=["organization_id", "email"], index_where=Invitation.status == InvitationStatus.PENDING
+    )
+    made = [(row.id, row.email) for row in db.session.execute(statement.returning(Invitation.id, Invitation.email), rows)]
+    roles = {person.email: person.role for person in people}
+    acts = [
+        audit.Act(audit.Subject("invitation", made_id, email), organization_id=organization.id, after={"role": roles[email]})
+        for made_id, email in made
+    ]
+    audit.record_all(actor, Action.INVITATION_SENT, acts)
+    for start in range(0, len(made), MAILS_A_JOB):
+        queue.enqueue("invites-send", *(made_id for made_id, _email in made[start : start + MAILS_A_JOB]))
+    return made
+
+
+def invite_one(data: InvitationIn, *, organization: Organization, inviter: User, actor: Actor) -> tuple[Invitation, bool]:
+    """Invites one person, or renews their open invitation; returns it and whether it is new.
+
+    Raises:
+        Conflict: ``ALREADY_MEMBER``.
+        Invalid: ``ROLE_NOT_ALLOWED``.
+        Forbidden: The role is above the inviter's own.
+        NotEnabled: The role belongs to the provider tier, which is off.
+    """
+    orgs.require_role(organization, data.role)
+    if data.role is Role.ORG_OWNER:
+        raise Forbidden("An owner can't be invited. Invite an admin and hand the ownership over.", code="ROLE_TOO_HIGH")
+    if data.email in orgs_queries.member_emails(organization.id):
+        raise Conflict(f"{data.email} is a member of {organization.name} already.", code="ALREADY_MEMBER")
+    person = Person(email=data.email, name=data.name, role=data.role)
+    made = invite(organization, [person], inviter=inviter, actor=actor)
+    statement = select(Invitation).where(
+        Invitation.organization_id == organization.id,
+        Invitation.email == data.email,
+        Invitation.status == InvitationStatus.PENDING,
+    )
+    row = db.session.scalars(statement.with_for_update()).one()
+    if made:
+        row.expires_at = row.created_at + lasting(data.expires_in_days)
+    else:
+        row.role, row.name = data.role, data.name or row.name
+        _renew(row, days=data.expires_in_days, actor=actor)
+    db.session.flush()
+    return row, bool(made)
+
+
+def resend(invitation_id: str, *, organization: Organization, actor: Actor) -> Invitation:
+    """Mails an invitation again with a new link and a new expiry; the old link ends.
+
+    Raises:
+        NotFound: The organization has no such invitation.
+        Conflict: It was accepted or revoked.
+    """
+    row = _locked(invitation_id, organization)
+    if row.status not in {InvitationStatus.PENDING, InvitationStatus.EXPIRED}:
+        raise Conflict(f"This invitation is {row.status.label.lower()} already. Nothing was sent.", code="INVITATION_CLOSED")
+    sentence = f"{row.email} has a newer invitation. Resend that one."
+    with db.refused_by({"uq_invitations_pending": Conflict(sentence, code="ALREADY_INVITED")}):
+        row.status = InvitationStatus.PENDING
+    _renew(row, days=lasting().days, actor=actor)
+    return row
+
+
+def revoke(invitation_id: str, *, organization: Organization, actor: Actor) -> Invitation:
+    """Takes an invitation back, also before its mail has gone out; harmless when it was revoked already.
+
+    Raises:
+        NotFound: The organization has no such invitation.
+        Conflict: It was accepted.
+    """
+    row = _locked(invitation_id, organization)
+    if row.status is InvitationStatus.ACCEPTED:
+        raise Conflict(f"{row.email} has accepted already. Remove the member instead.", code="INVITATION_ALREADY_ACCEPTED")
+    if row.status is not InvitationStatus.REVOKED:
+        row.status = InvitationStatus.REVOKED
+        audit.record(actor, Action.INVITATION_REVOKED, _subject(row), organization_id=organization.id)
+        db.session.flush()
+    return row
+
+
+def accept(token: str, *, user: User, ip: str | None) -> Membership:
+    """Makes the invited user a member. The token went to their address, so accepting also verifies it.
+
+    Raises:
+        NotFound: There is no such invitation.
+        Forbidden: ``EMAIL_MISMATCH``: it was sent to another address.
+        Conflict: ``INVITATION_ALREADY_ACCEPTED``, ``ALREADY_MEMBER`` or ``SEAT_LIMIT``.
+        Gone: It has expired or was revoked.
+    """
+    found = db.session.scalar(select(Invitation).where(Invitation.token_hash == crypto.hash_token(token)).with_for_update())
+    if found is None:
+        sentence = "This invitation is not one of ours. Copy the whole address from the mail, or ask for a new one."
+        raise NotFound(sentence, code="INVITATION_NOT_FOUND")
+    if found.email != user.email:
+        sentence = f"This invitation was sent to another address than {user.email}. Sign in with that one, or ask for a new invitation."
+        raise Forbidden(sentence, code="EMAIL_MISMATCH")
+    require_open(found)
+    organization = orgs.lock(found.organization_id)
+    if organization.status in {Status.DRAFT, Status.DEACTIVATED, Status.SUSPENDED}:
+        raise Gone(f"{organization.name} takes no new members at the moment.", code="ORGANIZATION_NOT_ACTIVE")
+    membership = orgs.join(organization.id, user, role=found.role)
+    found.status = InvitationStatus.ACCEPTED
+    found.accepted_at = clock.now()
+    found.accepted_by = user.id
+    accounts.mark_verified(user)
+    actor = Actor(user_id=user.id, name=user.name, via=Via.MEMBER, membership_id=membership.id, ip=ip)
+    audit.record(actor, Action.INVITATION_ACCEPTED, _subject(found), organization_id=organization.id, after={"role": found.role})
+    db.session.flush()
+    return membership
+
+
+def is_in_time(row: Invitation) -> bool:
+    """Whether an invitation's date hasn't passed."""
+    return row.expires_at > clock.now()
+
+
+def require_open(row: Invitation) -> None:
+    """Makes sure that an invitation can still be accepted.
+
+    Raises:
+        Conflict: ``INVITATION_ALREADY_ACCEPTED``.
+        Gone: ``INVITATION_REVOKED`` or ``INVITATION_EXPIRED``.
+    """
+    if row.status is InvitationStatus.ACCEPTED:
+        raise Conflict("This invitation was accepted already.", code="INVITATION_ALREADY_ACCEPTED")
+    if row.status is InvitationStatus.REVOKED:
+        raise Gone("This invitation was taken back. Ask an admin of the organization for a new one.", code="INVITATION_REVOKED")
+    if row.status is InvitationStatus.EXPIRED or not is_in_time(row):
+        raise Gone("This invitation has expired. Ask an admin of the organization for a new one.", code="INVITATION_EXPIRED")
+
+
+def expire() -> int:
+    """Closes open invitations that are past their date; returns how many."""
+    statement = (
+        update(Invitation)
+        .where(Invitation.status == InvitationStatus.PENDING, Invitation.expires_at <= clock.now())
+        .values(status=InvitationStatus.EXPIRED)
+        .returning(Invitation.id)
+    )
+    return len(db.session.execute(statement, execution_options={"synchronize_session": False}).all())
+
+
+def send(invitation_id: str) -> bool:
+    """Sends the mail of an invitation that is due; returns whether it went out now."""
+    row = db.session.scalar(select(Invitation).where(Invitation.id == invitation_id).with_for_update())
+    if row is None or row.status is not InvitationStatus.PENDING or not row.is_to_be_delivered(clock.now()):
+        return False
+    inviter, organization = queries.inviter_and_organization(row)
+    context = {
+        "invitation": row,
+        "role": row.role.label,
+        "organization": organization,
+        "inviter": inviter,
+        "days_left": max((row.expires_at - clock.now()) // timedelta(days=1), 1),
+        "url": f"{config.current().base_url}/organizations/invite/{token_of(row)}",
+        "subject": f"{inviter.name} invites you to {organization.name}",
+    }
+    message = Message(
+        key=f"{row.id}-{row.renewals}" if row.renewals else row.id,
+        to=[row.email],
+        subject=context["subject"],
+        text=render("email/invitation.txt", **context),
+        html=render("email/invitation.html", **context),
+        at=row.created_at,
+    )
+    return deliver(row, message)
+
+
+def _renew(row: Invitation, *, days: int, actor: Actor) -> None:
+    at = clock.now()
+    row.nonce = crypto.random_token()
+    row.renewals += 1
+    row.token_hash = crypto.hash_token(token_of(row))
+    row.expires_at = at + lasting(days)
+    row.queue_delivery(at)
+    db.session.flush()
+    audit.record(actor, Action.INVITATION_RESENT, _subject(row), organization_id=row.organization_id)
+    queue.enqueue("invites-send", row.id)
+
+
+def _locked(invitation_id: str, organization: Organization) -> Invitation:
+    row = queries.invitation(organization.id, invitation_id)
+    if row is None:
+        raise NotFound("There is no such invitation.", code="INVITATION_NOT_FOUND")
+    db.session.refresh(row, with_for_update=True)
+    return row
+
+
+def _subject(row: Invitation) -> audit.Subject:
+    return audit.Subject("invitation", row.id, row.email)

@@ -1,0 +1,97 @@
+"""THE table of jobs: what can be rung, where it runs, when it is due."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from flask import current_app, has_app_context
+
+from portal import clock, db, queue
+from portal.accounts import tasks as accounts
+from portal.billing import tasks as billing
+from portal.db import Json
+from portal.invites import tasks as invites
+from portal.operations import service as operations
+from portal.operations import tasks as sweeping
+
+log = structlog.get_logger()
+
+QUEUES = ("default", "pdf")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row of the table.
+
+    Attributes:
+        name: What it is rung by; letters, digits and hyphens.
+        run: What it does: ids in, a small JSON answer out; safe to run twice.
+        queue: One of ``QUEUES``.
+        cron: When it is due (UTC), or empty when only something else rings it.
+        timeout: Seconds after which it is stopped.
+    """
+
+    name: str
+    run: Callable[..., Json | dict[str, int]]
+    queue: str = "default"
+    cron: str = ""
+    timeout: int = 300
+
+
+JOBS = {
+    job.name: job
+    for job in (
+        Job("accounts-send-link", accounts.send_link),
+        Job("invites-send", invites.send),
+        Job("invites-expire", invites.expire, cron="10 * * * *"),
+        Job("billing-monthly-run", billing.monthly_run, cron="0 0 1 * *", timeout=3600),
+        Job("billing-archive-invoice", billing.archive_invoice, queue="pdf"),
+        Job("billing-send-invoice", billing.send_invoice, queue="pdf"),
+        Job("sweep", sweeping.sweep, cron="* * * * *"),
+    )
+}
+
+
+def init_queue(redis_url: str) -> None:
+    """Tells the queue where Redis is and where each job goes."""
+    queue.connect(redis_url)
+    for job in JOBS.values():
+        queue.route(job.name, queue=job.queue, timeout=job.timeout)
+
+
+def perform(name: str, *ids: str, as_of: str | None = None) -> Any:  # noqa: ANN401 - a job's own small JSON
+    """Runs a job in a worker; what rq's queue holds is this function's dotted name.
+
+    Args:
+        name: A name of the table.
+        ids: The rows that it is about.
+        as_of: The instant that the job takes for now (ISO 8601), or None for the clock's.
+    """
+    if not has_app_context():
+        raise RuntimeError("Start workers by `flask jobs worker`: a job needs the app.")
+    db.after_fork()
+    with structlog.contextvars.bound_contextvars(job=name, ids=ids):
+        return run(name, *ids, as_of=as_of)
+
+
+def run(name: str, *ids: str, as_of: str | None = None) -> Any:  # noqa: ANN401 - a job's own small JSON
+    """Runs a job here and now, in a unit of work, and keeps a record when it has a schedule.
+
+    Raises:
+        KeyError: There is no job of that name.
+    """
+    job = JOBS[name]
+    with clock.as_of(clock.parse_instant(as_of) if as_of else None), current_app.app_context():
+        run_id = operations.begin_run(name) if job.cron and name != "sweep" else None
+        try:
+            with db.unit_of_work():
+                summary = job.run(*ids)
+        except Exception as error:
+            log.exception("job.failed", job=name)
+            if run_id:
+                operations.end_run(run_id, summary=None, error=f"{type(error).__name__}: {error}"[:1000])
+            raise
+        if run_id:
+            operations.end_run(run_id, summary=summary, error=None)
+        return summary

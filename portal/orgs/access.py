@@ -1,0 +1,120 @@
+"""The one gate of organizations, for pages and API alike.
+
+Signed in (401) → the organization exists and is no draft (404) → it isn't deactivated (403) → the caller is a member (403) →
+the membership is active (403) → the rank suffices (403). Platform admins pass with owner's rank and are logged as themselves.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import g
+
+from portal.accounts.models import User
+from portal.audit.rules import Actor, Via
+from portal.errors import Conflict, Forbidden, NotFound
+from portal.orgs import queries
+from portal.orgs.models import Membership, Organization
+from portal.orgs.rules import MembershipStatus, Role, Status
+from portal.web.gates import client_address, named, require_user
+from portal.web.page import redirect_to
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the gate found: the organization, who calls, and with which role.
+
+    Attributes:
+        membership: None for a platform admin who isn't a member.
+        role: The member's role; ORG_OWNER for platform admins.
+    """
+
+    organization: Organization
+    user: User
+    membership: Membership | None
+    role: Role
+    actor: Actor
+
+    def may(self, minimum: Role) -> bool:
+        """Whether the role's rank suffices."""
+        return self.role.rank >= minimum.rank
+
+
+def require_org_access(organization: Organization | None, minimum_role: Role, *, user: User, ip: str | None) -> Access:
+    """Lets a user through, or says why not.
+
+    Raises:
+        NotFound: There is no such organization, or it is a draft.
+        Forbidden: It is deactivated, or the user is no active member of sufficient rank.
+    """
+    if organization is None or organization.status is Status.DRAFT:
+        raise NotFound("There is no such organization.", code="ORGANIZATION_NOT_FOUND")
+    if organization.status is Status.DEACTIVATED:
+        raise Forbidden("Organization has been deactivated", code="ORGANIZATION_DEACTIVATED")
+    membership = queries.membership(organization.id, user.id)
+    if user.is_platform_admin:
+        actor = Actor(user_id=user.id, name=user.name, via=Via.PLATFORM_ADMIN, ip=ip)
+        return Access(organization, user, membership, Role.ORG_OWNER, actor)
+    if membership is None or membership.status is MembershipStatus.REMOVED:
+        raise Forbidden("Not a member of this organization", code="NOT_A_MEMBER")
+    if membership.status is MembershipStatus.SUSPENDED:
+        raise Forbidden("Membership is suspended", code="MEMBERSHIP_SUSPENDED")
+    if membership.status is not MembershipStatus.ACTIVE:
+        raise Forbidden("Your membership is waiting for approval.", code="MEMBERSHIP_PENDING")
+    if membership.role.rank < minimum_role.rank:
+        sentence = f"This needs the role {minimum_role.label} or above. Ask an admin of {organization.name}."
+        raise Forbidden(sentence, code="ROLE_TOO_LOW")
+    actor = Actor(user_id=user.id, name=user.name, via=Via.MEMBER, membership_id=membership.id, ip=ip)
+    return Access(organization, user, membership, membership.role, actor)
+
+
+def require_active(organization: Organization) -> None:
+    """Lets only ACTIVE organizations do business.
+
+    Raises:
+        Conflict: ``ORGANIZATION_NOT_ACTIVE``: it is pending or suspended.
+    """
+    if organization.status is not Status.ACTIVE:
+        sentence = f"{organization.name} is not active at the moment, so this can't be done. Ask the platform's staff."
+        raise Conflict(sentence, code="ORGANIZATION_NOT_ACTIVE")
+
+
+def org(minimum_role: Role) -> Callable[[View], View]:
+    """Marks a route as behind the gate; the view gets ``access`` in place of ``slug`` or ``organization_id``."""
+
+    def wrap(view: View) -> View:
+        @wraps(view)
+        def gated(**values: Any) -> Any:  # noqa: ANN401 - as the view
+            user = require_user()
+            slug, organization_id = values.pop("slug", None), values.pop("organization_id", None)
+            found = queries.by_slug(slug) if slug is not None else queries.by_id(organization_id)
+            access = require_org_access(found, minimum_role, user=user, ip=client_address())
+            g.access = access
+            return view(access=access, **values)
+
+        return named(gated, f"org({minimum_role})")  # type: ignore[return-value] # wraps() keeps the view's own shape
+
+    return wrap
+
+
+def draft_creator(view: View) -> View:
+    """Marks a route of the wizard: only the creator of a draft gets through, to everybody else it doesn't exist (404).
+
+    A draft that was launched meanwhile leads its creator to the organization's home. The view gets ``draft`` in place of
+    ``organization_id``.
+    """
+
+    @wraps(view)
+    def gated(**values: Any) -> Any:  # noqa: ANN401 - as the view
+        user = require_user()
+        found = queries.by_id(values.pop("organization_id"))
+        if found is None or found.created_by != user.id or found.status is Status.DEACTIVATED:
+            raise NotFound("There is no such setup.", code="SETUP_NOT_FOUND")
+        if found.status is not Status.DRAFT:
+            return redirect_to("home.show", slug=found.slug)
+        return view(draft=found, **values)
+
+    return named(gated, "draft-creator")  # type: ignore[return-value] # wraps() keeps the view's own shape

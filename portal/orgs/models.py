@@ -1,0 +1,86 @@
+"""Organizations and memberships."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, UniqueConstraint, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.accounts.models import User
+from portal.db import Base, Identified, Json
+from portal.orgs.rules import BillingMode, Kind, MembershipStatus, Role, SizeBucket, Status
+
+
+class Organization(Identified, Base):
+    """A customer. Money is paise; dates of the contract are inclusive, in the organization's zone."""
+
+    __tablename__ = "organizations"
+    __table_args__ = (
+        CheckConstraint("slug = lower(slug)", name="slug_lower"),
+        CheckConstraint("(kind = 'PROVIDER') = (billing_mode IS NULL) OR status = 'DRAFT'", name="billing_mode_by_kind"),
+        CheckConstraint("seats_total IS NULL OR seats_total >= 1", name="seats_total_positive"),
+        CheckConstraint("credit_limit IS NULL OR credit_limit >= 0", name="credit_limit_not_negative"),
+        CheckConstraint("payment_terms_days BETWEEN 0 AND 180", name="payment_terms_range"),
+        CheckConstraint("contract_end IS NULL OR contract_start IS NULL OR contract_end >= contract_start", name="contract_order"),
+        Index("uq_organizations_slug", "slug", unique=True),
+        Index(
+            "ix_organizations_invoiced",
+            "id",
+            postgresql_where=text("status = 'ACTIVE' AND billing_mode = 'INVOICED_MONTHLY'"),
+        ),
+    )
+
+    name: Mapped[str]
+    slug: Mapped[str]
+    kind: Mapped[Kind] = mapped_column(Enum(Kind, native_enum=False, length=10))
+    status: Mapped[Status] = mapped_column(Enum(Status, native_enum=False, length=20))
+    billing_mode: Mapped[BillingMode | None] = mapped_column(Enum(BillingMode, native_enum=False, length=20))
+    billing_email: Mapped[str]
+    description: Mapped[str | None]
+    industry: Mapped[str | None]
+    size_bucket: Mapped[SizeBucket | None] = mapped_column(Enum(SizeBucket, native_enum=False, length=24))
+    website: Mapped[str | None]
+    address: Mapped[Json | None] = mapped_column(JSONB)
+    country: Mapped[str] = mapped_column(default="IN")
+    state_code: Mapped[str | None]
+    gstin: Mapped[str | None]
+    pan: Mapped[str | None]
+    is_sez: Mapped[bool] = mapped_column(default=False)
+    time_zone: Mapped[str] = mapped_column(default="Asia/Kolkata")
+    payment_terms_days: Mapped[int] = mapped_column(default=30)
+    credit_limit: Mapped[int | None]
+    seats_total: Mapped[int | None]
+    contract_start: Mapped[date | None]
+    contract_end: Mapped[date | None]
+    po_number: Mapped[str | None]
+    primary_color: Mapped[str | None]
+    created_by: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id"))
+    created_at: Mapped[datetime]
+    launched_at: Mapped[datetime | None]
+    first_payment_at: Mapped[datetime | None]
+
+
+class Membership(Identified, Base):
+    """A user's place in one organization. An ACTIVE learner holds a seat."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        UniqueConstraint("organization_id", "user_id"),
+        Index("ix_memberships_user_id", "user_id"),
+        Index(
+            "ix_memberships_seats",
+            "organization_id",
+            postgresql_where=text("status = 'ACTIVE' AND role = 'ORG_LEARNER'"),
+        ),
+    )
+
+    organization_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("organizations.id"))
+    user_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id"))
+    role: Mapped[Role] = mapped_column(Enum(Role, native_enum=False, length=20))
+    status: Mapped[MembershipStatus] = mapped_column(Enum(MembershipStatus, native_enum=False, length=12))
+    joined_at: Mapped[datetime | None]
+    seat_assigned_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+    user: Mapped[User] = relationship(lazy="raise")
+    organization: Mapped[Organization] = relationship(lazy="raise")

@@ -1,0 +1,224 @@
+"""Acts on organizations and their members."""
+
+from sqlalchemy import func, select, update
+
+from portal import clock, config, crypto, db
+from portal.accounts.models import User
+from portal.audit import service as audit
+from portal.audit.rules import Action, Actor, Via
+from portal.errors import Conflict, Invalid, NotEnabled
+from portal.orgs import queries
+from portal.orgs.models import Membership, Organization
+from portal.orgs.rules import (
+    PROVIDER_TIER,
+    BillingMode,
+    Kind,
+    MembershipStatus,
+    Role,
+    Status,
+    check_slug,
+    roles_for,
+    slugify,
+)
+from portal.orgs.schemas import BillingIn, OrgInfoIn
+
+INFO_FIELDS = ("name", "kind", "billing_email", "description", "industry", "size_bucket", "website")
+
+
+def draft(data: OrgInfoIn, *, creator: User, actor: Actor) -> Organization:
+    """Starts an organization as a DRAFT that only its creator sees.
+
+    Raises:
+        Conflict: ``SLUG_TAKEN``.
+        NotEnabled: The kind needs ``ENABLE_PROVIDER_ORGS``.
+    """
+    require_kind(data.kind)
+    organization = Organization(
+        **{field: getattr(data, field) for field in INFO_FIELDS},
+        slug=_free_slug(data),
+        status=Status.DRAFT,
+        created_by=creator.id,
+        created_at=clock.now(),
+    )
+    with db.refused_by({"uq_organizations_slug": _slug_taken()}):
+        db.session.add(organization)
+    audit.record(actor, Action.ORG_DRAFTED, subject(organization), organization_id=organization.id, after={"name": organization.name})
+    return organization
+
+
+def save_info(organization: Organization, data: OrgInfoIn) -> None:
+    """Changes what a DRAFT is called and what it is.
+
+    Raises:
+        Conflict: ``SLUG_TAKEN``.
+    """
+    require_kind(data.kind)
+    with db.refused_by({"uq_organizations_slug": _slug_taken()}):
+        if data.slug and data.slug != organization.slug:
+            organization.slug = check_slug(data.slug)
+        for field in INFO_FIELDS:
+            setattr(organization, field, getattr(data, field))
+
+
+def save_billing(organization: Organization, data: BillingIn) -> None:
+    """Changes how an organization pays and where its invoices go.
+
+    Raises:
+        Invalid: ``STATE_REQUIRED``: without a GSTIN the state must be chosen, for the place of supply.
+    """
+    if data.state is None:
+        sentence = "Choose the state, or enter the GSTIN: the tax on your invoices depends on it."
+        raise Invalid(sentence, code="STATE_REQUIRED", details={"state_code": [sentence]})
+    organization.billing_mode = data.billing_mode
+    organization.gstin = data.gstin
+    organization.state_code = data.state
+    organization.address = {
+        "line1": data.line1,
+        "line2": data.line2,
+        "city": data.city,
+        "postalCode": data.postal_code,
+        "state": data.state,
+        "country": "IN",
+    }
+    organization.payment_terms_days = data.payment_terms_days
+    organization.seats_total = data.seats_total
+    organization.po_number = data.po_number
+    db.session.flush()
+
+
+def open_for_business(organization: Organization, *, owner: User, actor: Actor) -> Membership:
+    """Turns a DRAFT that the caller has locked into an organization with its first owner."""
+    at = clock.now()
+    organization.status = Status.ACTIVE if organization.kind is Kind.BUYER else Status.PENDING_VERIFICATION
+    organization.launched_at = at
+    membership = Membership(
+        organization_id=organization.id,
+        user_id=owner.id,
+        role=Role.ORG_OWNER,
+        status=MembershipStatus.ACTIVE,
+        joined_at=at,
+        created_at=at,
+    )
+    db.session.add(membership)
+    db.session.flush()
+    launched_by = Actor(user_id=actor.user_id, name=actor.name, via=Via.MEMBER, membership_id=membership.id, ip=actor.ip)
+    after = {"status": organization.status, "kind": organization.kind, "billingMode": organization.billing_mode}
+    audit.record(launched_by, Action.ORG_LAUNCHED, subject(organization), organization_id=organization.id, after=after)
+    return membership
+
+
+def lock(organization_id: str) -> Organization:
+    """The organization's row, locked until the transaction ends, so that seats and limits are counted one at a time."""
+    statement = select(Organization).where(Organization.id == organization_id).with_for_update().execution_options(populate_existing=True)
+    return db.session.scalars(statement).one()
+
+
+def join(organization_id: str, user: User, *, role: Role) -> Membership:
+    """Makes a user an active member, reviving the row of one who was removed.
+
+    Raises:
+        Conflict: ``ALREADY_MEMBER``, or ``SEAT_LIMIT`` when all seats are held.
+    """
+    organization = lock(organization_id)
+    require_role(organization, role)
+    at = clock.now()
+    membership = queries.membership(organization_id, user.id)
+    if membership is not None and membership.status is not MembershipStatus.REMOVED:
+        raise Conflict(f"{user.email} is a member of {organization.name} already.", code="ALREADY_MEMBER")
+    if role is Role.ORG_LEARNER:
+        require_seat(organization)
+    if membership is None:
+        membership = Membership(organization_id=organization_id, user_id=user.id, created_at=at)
+        db.session.add(membership)
+    membership.role = role
+    membership.status = MembershipStatus.ACTIVE
+    membership.joined_at = at
+    membership.seat_assigned_at = at if role is Role.ORG_LEARNER else None
+    db.session.flush()
+    return membership
+
+
+def require_seat(organization: Organization) -> None:
+    """Makes sure that one more learner fits into a locked organization.
+
+    Raises:
+        Conflict: ``SEAT_LIMIT``.
+    """
+    if queries.seats(organization).left == 0:
+        sentence = f"All {organization.seats_total} seats of {organization.name} are taken. Ask an admin to free or add one."
+        raise Conflict(sentence, code="SEAT_LIMIT")
+
+
+def provider_orgs_are_on() -> bool:
+    """Whether ``ENABLE_PROVIDER_ORGS`` is set."""
+    return config.current().enable_provider_orgs
+
+
+def require_kind(kind: Kind) -> None:
+    """Makes sure that the kind is switched on.
+
+    Raises:
+        NotEnabled: It is PROVIDER or HYBRID while ``ENABLE_PROVIDER_ORGS`` is off.
+    """
+    if kind is not Kind.BUYER and not provider_orgs_are_on():
+        raise provider_tier_off()
+
+
+def require_role(organization: Organization, role: Role) -> None:
+    """Makes sure that an organization has this role.
+
+    Raises:
+        NotEnabled: The role belongs to the provider tier, which is off.
+        Invalid: ``ROLE_NOT_ALLOWED``: the organization's kind has no such role.
+    """
+    if role in PROVIDER_TIER and not provider_orgs_are_on():
+        raise provider_tier_off()
+    if role not in roles_for(organization.kind):
+        sentence = f"{organization.kind.label} organizations have no role {role.label}. Choose another."
+        raise Invalid(sentence, code="ROLE_NOT_ALLOWED", details={"role": [sentence]})
+
+
+def provider_tier_off() -> NotEnabled:
+    """The answer of everything that belongs to provider organizations while they are switched off."""
+    flag = "ENABLE_PROVIDER_ORGS"
+    return NotEnabled("Provider organizations are not switched on in this portal.", code="NOT_ENABLED", extra={"flag": flag})
+
+
+def stamp_first_payment(organization_id: str) -> BillingMode | None:
+    """Marks that the organization has a payment from now on, and returns its billing mode, in one statement.
+
+    Changing the mode is an update ``WHERE first_payment_at IS NULL``, so one of the two waits for the other.
+    """
+    statement = (
+        update(Organization)
+        .where(Organization.id == organization_id)
+        .values(first_payment_at=func.coalesce(Organization.first_payment_at, clock.now()))
+        .returning(Organization.billing_mode)
+        .execution_options(synchronize_session=False)
+    )
+    return db.session.scalar(statement)
+
+
+def subject(organization: Organization) -> audit.Subject:
+    """How the log names an organization."""
+    return audit.Subject("organization", organization.id, organization.name)
+
+
+def _free_slug(data: OrgInfoIn) -> str:
+    if data.slug:
+        return check_slug(data.slug)
+    base = slugify(data.name) or "organization"
+    taken = set(db.session.scalars(select(Organization.slug).where(Organization.slug.startswith(base, autoescape=True))))
+    candidates = [base, *(f"{base}-{number}" for number in range(2, len(taken) + 3))]
+    for candidate in candidates:
+        if candidate not in taken:
+            try:
+                return check_slug(candidate)
+            except Invalid:
+                continue
+    return f"{base}-{crypto.random_token()[:6].lower().replace('_', 'x').replace('-', 'x')}"
+
+
+def _slug_taken() -> Conflict:
+    sentence = "Another organization has this address already. Choose another."
+    return Conflict(sentence, code="SLUG_TAKEN", details={"slug": [sentence]})

@@ -1,0 +1,64 @@
+"""JSON of signing up, in and out."""
+
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import generate_csrf
+
+from portal.accounts import service
+from portal.accounts.schemas import SignInIn, SignUpIn, UserOut
+from portal.orgs.queries import memberships_of
+from portal.orgs.schemas import MembershipOut
+from portal.web import cookie
+from portal.web.cookie import browser
+from portal.web.forms import json_body
+from portal.web.gates import client_address, public, require_user, signed_in
+from portal.web.security import account_limit, sign_in_limit
+
+bp = Blueprint("signin_api", __name__, url_prefix="/api/auth")
+
+
+@bp.post("/signup")
+@sign_in_limit
+@public
+def signup() -> ResponseReturnValue:
+    """Makes an account and signs in."""
+    user = service.sign_up(json_body(SignUpIn), ip=client_address())
+    service.open_session(user, **browser())
+    cookie.sign_in(user)
+    return jsonify(user=UserOut.of(user).to_json()), 201
+
+
+@bp.post("/login")
+@sign_in_limit
+@account_limit
+@public
+def login() -> ResponseReturnValue:
+    """Signs in by password."""
+    user = service.sign_in(json_body(SignInIn))
+    service.open_session(user, **browser())
+    cookie.sign_in(user)
+    return jsonify(user=UserOut.of(user).to_json())
+
+
+@bp.post("/logout")
+@signed_in
+def logout() -> ResponseReturnValue:
+    """Ends the sign-in of this client."""
+    service.close_session(cookie.sign_out())
+    return jsonify(signedOut=True)
+
+
+@bp.get("/me")
+@signed_in
+def me() -> ResponseReturnValue:
+    """Who is signed in, and where they are a member."""
+    user = require_user()
+    places = [MembershipOut.of(membership).to_json() for membership in memberships_of(user.id)]
+    return jsonify(user=UserOut.of(user).to_json(), memberships=places)
+
+
+@bp.get("/csrf")
+@public
+def csrf() -> ResponseReturnValue:
+    """The token that state-changing calls send as ``X-CSRFToken``."""
+    return jsonify(csrfToken=generate_csrf())

@@ -1,0 +1,150 @@
+"""Forms: what a browser posted, checked by a pydantic schema, with an error beside each field."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ValidationError
+
+from portal import db
+from portal.errors import Conflict, Invalid, TooLarge, Unauthenticated
+
+Schema = TypeVar("Schema", bound=BaseModel)
+Made = TypeVar("Made")
+
+SENTENCES = {
+    "missing": "Fill this in.",
+    "string_too_short": "Fill this in.",
+    "string_too_long": "This is too long: at most {max_length} characters are kept.",
+    "int_parsing": "Write a whole number, such as 30.",
+    "int_type": "Write a whole number, such as 30.",
+    "greater_than_equal": "This must be {ge} or more.",
+    "less_than_equal": "This must be {le} or less.",
+    "enum": "Choose one of the options.",
+    "literal_error": "Choose one of the options.",
+    "datetime_from_date_parsing": "Choose a date and a time.",
+    "datetime_parsing": "Choose a date and a time.",
+    "date_from_datetime_parsing": "Choose a date.",
+    "uuid_parsing": "Choose one of the options.",
+    "url_parsing": "Write a whole address, such as https://example.com.",
+    "extra_forbidden": "There is no such field.",
+    "bool_parsing": "Say yes or no.",
+}
+
+
+class Form(Generic[Schema]):
+    """A form in a page: what stands in its fields, and what is wrong with it.
+
+    Attributes:
+        values: What stands in each field.
+        errors: Field → sentences.
+        messages: Sentences that belong to no field.
+    """
+
+    def __init__(self, schema: type[Schema], values: Mapping[str, Any] | None = None) -> None:
+        self.schema = schema
+        self.values: dict[str, Any] = dict(values or {})
+        self.errors: dict[str, list[str]] = {}
+        self.messages: list[str] = []
+
+    @classmethod
+    def posted(cls, schema: type[Schema]) -> "Form[Schema]":
+        """The form as the browser sent it."""
+        return cls(schema, {name: request.form[name] for name in request.form if name != "csrf_token"})
+
+    def submit(self, act: Callable[..., Made], **arguments: Any) -> Made | None:  # noqa: ANN401 - the act's own arguments
+        """Checks the fields and, when they are right, calls ``act(data, **arguments)``.
+
+        What the act itself refuses as invalid or conflicting is kept as this form's errors. Ask ``is_valid`` afterwards;
+        a page with errors is answered with a status of 400 or above, so that nothing of the act is kept.
+        """
+        try:
+            data = self.schema.model_validate({name: value for name, value in self.values.items() if value != ""})
+            return act(data, **arguments)
+        except ValidationError as error:
+            self.errors = field_errors(error)
+        except (Invalid, Conflict, Unauthenticated) as error:
+            db.abandon()
+            self.errors = {name: list(sentences) for name, sentences in error.details.items()}
+            if not self.errors:
+                self.messages = [error.message]
+        return None
+
+    def submit_with(self, act: Callable[[], Made], *, field: str) -> Made | None:
+        """Calls an act that reads something else than fields (an upload); what it refuses stands beside ``field``."""
+        try:
+            return act()
+        except (Invalid, Conflict, TooLarge) as error:
+            db.abandon()
+            self.errors = {field: [error.message]}
+        return None
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return not self.errors and not self.messages
+
+
+def json_body(schema: type[Schema]) -> Schema:
+    """What an API client sent, checked.
+
+    Raises:
+        Invalid: It is no JSON object, or a field is wrong (``details`` says which).
+    """
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise Invalid("Send one JSON object with the header Content-Type: application/json.", code="MALFORMED_JSON")
+    return _checked(schema, body)
+
+
+def form_data(schema: type[Schema]) -> Schema:
+    """A posted form without a page of its own for errors, checked.
+
+    Raises:
+        Invalid: A field is wrong.
+    """
+    return _checked(schema, {name: value for name, value in request.form.items() if value != "" and name != "csrf_token"})
+
+
+def uploaded_file(field: str) -> tuple[str, bytes]:
+    """An uploaded file's name and content.
+
+    Raises:
+        Invalid: No file was chosen.
+    """
+    upload = request.files.get(field)
+    if upload is None or not upload.filename:
+        raise Invalid("Choose a file first.", code="FILE_MISSING", details={field: ["Choose a file first."]})
+    return upload.filename, upload.stream.read()
+
+
+def query(schema: type[Schema]) -> Schema:
+    """The parameters of the URL, checked.
+
+    Raises:
+        Invalid: A parameter is wrong.
+    """
+    return _checked(schema, {name: value for name, value in request.args.items() if value != ""})
+
+
+def _checked(schema: type[Schema], values: Mapping[str, Any]) -> Schema:
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        raise Invalid("Some fields are missing or wrong. Nothing was changed.", details=field_errors(error)) from None
+
+
+def field_errors(error: ValidationError) -> dict[str, list[str]]:
+    """Pydantic's findings as plain sentences beside their fields."""
+    found: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False):
+        name = ".".join(str(part) for part in item["loc"]) or "form"
+        template = SENTENCES.get(item["type"])
+        sentence = template.format(**item.get("ctx", {})) if template else _own_sentence(str(item["msg"]))
+        found.setdefault(name, []).append(sentence)
+    return found
+
+
+def _own_sentence(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text if text.endswith(".") else f"{text[:1].upper()}{text[1:]}."

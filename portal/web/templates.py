@@ -1,0 +1,82 @@
+"""The templates' surroundings: the ``ui`` components, versions of static files, and what the layout shows."""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from jinja2 import StrictUndefined
+from whitenoise import WhiteNoise
+
+from portal.config import Settings
+from portal.web.page import pending_toasts
+from portal.web.security import ONE_YEAR
+
+
+class _Components:
+    """``ui.button(…)`` in every template and every rendered block (an import at a template's top isn't visible in a block)."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a Jinja macro
+        return getattr(self._app.jinja_env.get_template("components/ui.html").module, name)
+
+
+def init_app(app: Flask, settings: Settings, *, shell: Callable[[], Any]) -> None:
+    """Wires the templates.
+
+    Args:
+        app: The app.
+        settings: The settings.
+        shell: What gives the layout its switcher and navigation (web knows no features, so the app passes it in).
+    """
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["ui"] = _Components(app)
+    app.jinja_env.globals["is_development"] = settings.portal_env == "development"
+    app.context_processor(lambda: {"shell": _Lazy(shell), "toasts": _Lazy(pending_toasts)})
+    static = Path(str(app.static_folder))
+    app.url_defaults(lambda endpoint, values: _add_version(static, endpoint, values))
+    in_development = settings.portal_env == "development"
+    app.wsgi_app = WhiteNoise(  # type: ignore[method-assign] # Flask's own way to add middleware
+        app.wsgi_app, root=str(static), prefix="static/", max_age=0 if in_development else ONE_YEAR, autorefresh=in_development
+    )
+
+
+class _Lazy:
+    """Asks only when a template looks: a fragment or an error page may need neither switcher nor toasts."""
+
+    def __init__(self, ask: Callable[[], Any]) -> None:
+        self._ask = ask
+        self._answer: Any = None
+        self._asked = False
+
+    def _value(self) -> Any:  # noqa: ANN401 - whatever is asked for
+        if not self._asked:
+            self._answer, self._asked = self._ask(), True
+        return self._answer
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever is asked for
+        return getattr(self._value(), name)
+
+    def __bool__(self) -> bool:
+        return bool(self._value())
+
+    def __iter__(self) -> Any:  # noqa: ANN401 - an iterator of whatever is asked for
+        return iter(self._value())
+
+    def __len__(self) -> int:
+        return len(self._value())
+
+
+def _add_version(static: Path, endpoint: str, values: dict[str, Any]) -> None:
+    if endpoint == "static" and "filename" in values:
+        values["v"] = _version(static / values["filename"])
+
+
+@cache
+def _version(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else "missing"

@@ -1,0 +1,70 @@
+"""What every test may ask for: one set of servers a run, an app on a database of its own, and a client that lints."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from portal import db as database
+from portal import local, queue
+from portal.config import Settings
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory):
+    """PostgreSQL and Valkey of this run, with a migrated database."""
+    home = tmp_path_factory.mktemp("home")
+    with local.services(home, for_tests=True) as addresses:
+        yield {**addresses, "PORTAL_HOME": str(home)}
+
+
+@pytest.fixture(scope="session")
+def settings(servers, tmp_path_factory):
+    """The settings of the tests' app."""
+    files = tmp_path_factory.mktemp("outside")
+    return Settings(
+        _env_file=None,
+        database_url=servers["DATABASE_URL"],
+        redis_url=servers["REDIS_URL"],
+        portal_home=Path(files),
+        secret_key="a secret of the tests, thirty-two characters or more",
+        data_encryption_keys="k1:" + "ab" * 32,
+        base_url="http://localhost",
+        rate_limits="off",
+    )
+
+
+@pytest.fixture(scope="session")
+def app(settings):
+    """The app, on a migrated database."""
+    from flask_migrate import upgrade
+
+    from portal.app import create_app
+
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        os.environ.pop(name, None)
+    app = create_app(settings)
+    with app.app_context():
+        upgrade(directory=str(app.config["MIGRATIONS"]))
+    return app
+
+
+@pytest.fixture
+def tables(app):
+    """An empty database; what a test leaves is swept before the next one begins."""
+    with app.app_context(), database.database.engine.begin() as connection:
+        names = ", ".join(table.name for table in database.Base.metadata.sorted_tables)
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text(f"TRUNCATE {names}"))  # noqa: S608 - our own tables' names
+    queue.connection().flushall()
+    return app
+
+
+@pytest.fixture
+def rung(tables):
+    """The jobs that the test rang, in place of a worker; ``work_off`` runs them."""
+    with queue.rung_here() as bells:
+        yield bells
