@@ -87,7 +87,7 @@ database = SQLAlchemy(
     session_options={"class_": _Session, "expire_on_commit": False},
     engine_options={"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10},
 )
-session: scoped_session[Session] = database.session
+session: scoped_session[BoundSession] = database.session
 _migrate = Migrate(compare_type=True)
 
 

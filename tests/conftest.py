@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
+from flask_migrate import upgrade
 from sqlalchemy import text
 
 from portal import db as database
 from portal import local, queue
+from portal.accounts import service as accounts
+from portal.app import create_app
 from portal.config import Settings
 
 
@@ -19,6 +23,12 @@ def servers(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     with local.services(home, for_tests=True) as addresses:
         yield {**addresses, "PORTAL_HOME": str(home)}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords():
+    """argon2id as in production, with the smallest cost: hundreds of made-up people sign in."""
+    accounts._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 @pytest.fixture(scope="session")
@@ -40,16 +50,15 @@ def settings(servers, tmp_path_factory):
 @pytest.fixture(scope="session")
 def app(settings):
     """The app, on a migrated database."""
-    from flask_migrate import upgrade
-
-    from portal.app import create_app
-
     for name in ("DATABASE_URL", "REDIS_URL"):
         os.environ.pop(name, None)
     app = create_app(settings)
     with app.app_context():
         upgrade(directory=str(app.config["MIGRATIONS"]))
-    return app
+    yield app
+    with app.app_context():
+        database.database.engine.dispose()
+    queue.connection().close()
 
 
 @pytest.fixture
@@ -58,7 +67,7 @@ def tables(app):
     with app.app_context(), database.database.engine.begin() as connection:
         names = ", ".join(table.name for table in database.Base.metadata.sorted_tables)
         connection.execute(text("SET LOCAL session_replication_role = replica"))
-        connection.execute(text(f"TRUNCATE {names}"))  # noqa: S608 - our own tables' names
+        connection.execute(text(f"TRUNCATE {names}"))
     queue.connection().flushall()
     return app
 

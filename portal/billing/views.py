@@ -68,7 +68,7 @@ def show(access: Access, invoice_id: str) -> ResponseReturnValue:
     document = documents.invoice_document(invoice, queries.lines_of(invoice.id))
     status = payment_status(total=invoice.amount, paid=0, credited=0, due=document.due_date, today=clock.today(clock.INDIA))
     mail = queries.invoice_mail(invoice.id)
-    return page("billing/invoice.html", access=access, invoice=invoice, document=document, status=status, mail=mail)
+    return page("billing/invoice.html", access=access, invoice=invoice, document=document, payment_status=status, mail=mail)
 
 
 @bp.get("/orgs/<slug>/billing/invoices/<invoice_id>/pdf")

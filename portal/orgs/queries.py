@@ -113,7 +113,7 @@ def holds_seat(organization_id: str) -> ColumnElement[bool]:
     )
 
 
-def _members(organization_id: str, *, q: str, role: Role | None) -> Select[tuple[Membership]]:
+def _members(organization_id: str, *, q: str, role: Role | None) -> Select[Membership]:
     statement = (
         select(Membership)
         .join(Membership.user)

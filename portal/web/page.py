@@ -74,4 +74,5 @@ def local_path(target: str | None, *, otherwise: str) -> str:
 
 def pending_toasts() -> list[Toast]:
     """The toasts that this browser hasn't seen yet; reading them uses them up."""
-    return [Toast(text=text, tone=tone) for tone, text in get_flashed_messages(with_categories=True)]
+    flashed: list[tuple[str, str]] = get_flashed_messages(with_categories=True)  # type: ignore[assignment] # with categories they are pairs
+    return [Toast(text=text, tone=tone) for tone, text in flashed]

@@ -1,5 +1,7 @@
 """Security headers, CSRF tokens and rate limits."""
 
+from collections.abc import Mapping
+
 from flask import Flask, Response, request
 from flask_limiter import Limiter
 from flask_login import current_user
@@ -24,7 +26,7 @@ def _caller() -> str:
 def tried_account() -> str:
     """What the sign-in limit per account counts by: the address that is being tried, in a form or in JSON."""
     body = request.get_json(silent=True) if request.is_json else request.form
-    email = body.get("email", "") if hasattr(body, "get") else ""
+    email = body.get("email", "") if isinstance(body, Mapping) else ""
     return f"account:{str(email).strip().lower()}"
 
 

@@ -123,5 +123,5 @@ def invoices_to_archive(before: datetime, *, limit: int) -> Sequence[str]:
     return db.session.scalars(statement).all()
 
 
-def _visible(organization_id: str) -> Select[tuple[Invoice]]:
+def _visible(organization_id: str) -> Select[Invoice]:
     return select(Invoice).where(Invoice.organization_id == organization_id, Invoice.status != InvoiceStatus.DRAFT)

@@ -225,6 +225,7 @@ def send(invitation_id: str) -> bool:
     if row is None or row.status is not InvitationStatus.PENDING or not row.is_to_be_delivered(clock.now()):
         return False
     inviter, organization = queries.inviter_and_organization(row)
+    subject = f"{inviter.name} invites you to {organization.name}"
     context = {
         "invitation": row,
         "role": row.role.label,
@@ -232,12 +233,12 @@ def send(invitation_id: str) -> bool:
         "inviter": inviter,
         "days_left": max((row.expires_at - clock.now()) // timedelta(days=1), 1),
         "url": f"{config.current().base_url}/organizations/invite/{token_of(row)}",
-        "subject": f"{inviter.name} invites you to {organization.name}",
+        "subject": subject,
     }
     message = Message(
         key=f"{row.id}-{row.renewals}" if row.renewals else row.id,
         to=[row.email],
-        subject=context["subject"],
+        subject=subject,
         text=render("email/invitation.txt", **context),
         html=render("email/invitation.html", **context),
         at=row.created_at,

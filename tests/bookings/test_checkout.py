@@ -1,0 +1,123 @@
+"""Bookings on a monthly invoice."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from portal import clock, db
+from portal.billing.models import Payment
+from portal.bookings import service
+from portal.bookings.models import Booking
+from portal.bookings.rules import PlanType
+from portal.bookings.schemas import BookForm, CheckoutIn
+from portal.errors import Invalid, NotEnabled, NotFound
+from portal.orgs.models import Organization
+from portal.orgs.rules import BillingMode, Role
+from tests.support import world
+from tests.support.together import at_once
+
+
+@pytest.fixture
+def acme(rung, app):
+    with app.app_context():
+        yield world.make_company()
+
+
+def test_a_booking_copies_onto_its_payment_what_the_invoice_will_print(acme):
+    learner = world.make_user("asha@acme.test")
+    world.add_member(acme.organization, learner, Role.ORG_LEARNER)
+    booking = world.book(acme, learner)
+    payment = db.session.get_one(Payment, booking.payment_id)
+    assert (payment.amount, payment.original_amount, payment.payment_method, payment.status) == (
+        100_000,
+        100_000,
+        "ORG_INVOICED",
+        "SUCCEEDED",
+    )
+    assert (payment.learner_name, payment.consultant_name, payment.plan_title, payment.sac_code) == (
+        "Asha",
+        "Meera",
+        "Career coaching",
+        "999293",
+    )
+    assert payment.session_starts_at == booking.starts_at
+    assert db.session.get_one(Organization, acme.organization.id, populate_existing=True).first_payment_at is not None
+
+
+def test_a_consultants_slot_is_sold_once_to_sixteen_at_once(acme, app):
+    answers, refusals = at_once(app, [lambda: world.book(acme, acme.owner).id] * 16)
+    assert len(answers) == 1
+    assert {refusal.code for refusal in refusals} == {"SLOT_TAKEN"}
+    assert db.session.scalar(select(func.count()).select_from(Payment)) == 1, "a refused booking leaves no payment"
+
+
+def test_sessions_may_touch_and_webinars_may_share_a_time(acme):
+    first = world.book(acme, acme.owner, hours=24)
+    with db.unit_of_work():
+        touching = CheckoutIn(
+            plan_id=acme.plan.id,
+            starts_at=first.starts_at + timedelta(minutes=30),
+            organization_id=acme.organization.id,
+            consultant_id=acme.consultant.id,
+        )
+        service.checkout(touching, organization=acme.organization, learner=acme.owner, actor=world.as_self(acme.owner))
+    webinar = world.make_plan(acme.organization, acme.owner, plan_type=PlanType.WEBINAR)
+    for _learner in range(2):
+        world.book(acme, acme.owner, hours=24, plan=webinar)
+    assert db.session.scalar(select(func.count()).select_from(Booking)) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "code"),
+    [
+        ({"plan_id": "0199a000-0000-7000-8000-000000000000"}, NotFound, "PLAN_NOT_FOUND"),
+        ({"plan_id": "nonsense"}, NotFound, "PLAN_NOT_FOUND"),
+        ({"consultant_id": None}, Invalid, "CONSULTANT_UNKNOWN"),
+        ({"consultant_id": "0199a000-0000-7000-8000-000000000000"}, Invalid, "CONSULTANT_UNKNOWN"),
+        ({"starts_at": "2020-01-01T00:00:00Z"}, Invalid, "START_REFUSED"),
+        ({"starts_at": "2040-01-01T00:00:00Z"}, Invalid, "START_REFUSED"),
+        ({"starts_at": "2027-01-01T00:00:00"}, Invalid, "START_REFUSED"),
+    ],
+)
+def test_bad_bookings_are_refused_and_leave_nothing(acme, change, error, code):
+    good = {
+        "plan_id": acme.plan.id,
+        "starts_at": clock.now() + timedelta(days=1),
+        "organization_id": acme.organization.id,
+        "consultant_id": acme.consultant.id,
+    }
+    data = CheckoutIn(**{**good, **change})
+    with pytest.raises(error) as refused, db.unit_of_work():
+        service.checkout(data, organization=acme.organization, learner=acme.owner, actor=world.as_self(acme.owner))
+    assert refused.value.code == code
+    assert db.session.scalar(select(func.count()).select_from(Payment)) == 0
+
+
+def test_another_organizations_plan_is_unknown_and_a_retired_one_cannot_be_booked(acme):
+    other = world.make_company("Other")
+    with pytest.raises(NotFound):
+        world.book(acme, acme.owner, plan=other.plan)
+    with db.unit_of_work():
+        service.retire_plan(acme.plan.id, organization=acme.organization, actor=world.as_self(acme.owner))
+    with pytest.raises(NotFound):
+        world.book(acme, acme.owner)
+
+
+@pytest.mark.parametrize("mode", [BillingMode.TAG_ONLY, BillingMode.SEAT_PACK, BillingMode.PREPAID_UNLIMITED])
+def test_modes_that_are_not_open_yet_say_so_and_leave_nothing(acme, mode):
+    with db.unit_of_work():
+        db.session.get_one(Organization, acme.organization.id).billing_mode = mode
+    with pytest.raises(NotEnabled) as refused:
+        world.book(acme, acme.owner)
+    assert refused.value.code == "BILLING_MODE_NOT_ENABLED"
+    found = db.session.get_one(Organization, acme.organization.id, populate_existing=True)
+    assert found.first_payment_at is None
+
+
+def test_the_page_takes_the_organizations_local_time(acme):
+    tomorrow = (clock.now() + timedelta(days=1)).replace(hour=9, minute=30, second=0, microsecond=0, tzinfo=None)
+    form = BookForm(plan_id=acme.plan.id, consultant_id=acme.consultant.id, starts_at=tomorrow)
+    with db.unit_of_work():
+        booking = service.book_from_page(form, organization=acme.organization, learner=acme.owner, actor=world.as_self(acme.owner))
+    assert (booking.starts_at.hour, booking.starts_at.minute) == (4, 0)
