@@ -8,7 +8,8 @@ if TYPE_CHECKING:
 
 
 def render_pdf(html: str, *, title: str) -> bytes:
-    """Sets a document: A4, fonts embedded, tagged for screen readers (PDF/UA-1). The same HTML gives the same bytes.
+    """Sets a document: A4, fonts embedded, tagged for screen readers. (It claims no PDF/UA, since nothing here
+    checks that.) The same HTML gives the same bytes.
 
     One at a time in a process: a second caller waits.
 

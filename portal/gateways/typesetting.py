@@ -17,7 +17,6 @@ from portal.gateways.rendering import TEMPLATES
 
 FOLDER = TEMPLATES / "pdf"
 _BASE_URL = f"{FOLDER.as_uri()}/"
-_VARIANT = "pdf/ua-1"
 _EVERY_FONT = "<html lang=en><title>Warm</title><p>Aa 01 ₹ क <b>Bb 01 ₹ क</b></p></html>"
 
 
@@ -36,10 +35,10 @@ class Typesetter:
         with self._lock, _without_collector():
             source = _Source(string=html, base_url=_BASE_URL, url_fetcher=self._fetcher, elements=self._elements)
             try:
-                document = source.render(font_config=self._fonts, stylesheets=[self._stylesheet], pdf_variant=_VARIANT)
+                document = source.render(font_config=self._fonts, stylesheets=[self._stylesheet], pdf_tags=True)
                 document.metadata.title = title
                 identifier = hashlib.sha256(f"{title}\0{html}".encode()).hexdigest()[:32].encode()
-                return bytes(document.write_pdf(pdf_variant=_VARIANT, pdf_identifier=identifier))
+                return bytes(document.write_pdf(pdf_tags=True, pdf_identifier=identifier))
             except FatalURLFetchingError as error:
                 raise PdfFailed(f"{title} wasn't made: {error.__cause__}") from error
 

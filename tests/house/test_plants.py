@@ -139,7 +139,7 @@ IMPORTS = {
     "upwards between features": Plant(
         "portal/accounts/service.py", "import portal.orgs", "portal.accounts is not allowed to import portal.orgs"
     ),
-    "sideways": Plant("portal/home/__init__.py", "import portal.setup", "portal.home is not allowed to import portal.setup"),
+    "sideways": Plant("portal/setup/__init__.py", "import portal.signin", "portal.setup is not allowed to import portal.signin"),
     "package without a place": Plant("portal/loyalty/__init__.py", "", "loyalty"),
     "query that writes": Plant(
         "portal/orgs/queries.py",
