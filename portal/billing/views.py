@@ -1,5 +1,6 @@
 """Pages: billing, and an invoice on screen."""
 
+from datetime import timedelta
 from io import BytesIO
 
 from flask import Blueprint, send_file, url_for
@@ -14,6 +15,7 @@ from portal.billing.service import documents, invoices
 from portal.errors import NotFound
 from portal.orgs.access import Access, org, require_active
 from portal.orgs.rules import BillingMode, Role
+from portal.web.filters import show_date
 from portal.web.forms import query
 from portal.web.page import page, redirect_to, toast
 
@@ -42,6 +44,7 @@ def index(access: Access) -> ResponseReturnValue:
         summary=queries.summary(organization.id),
         invoices=shown,
         standing=_standing,
+        period=_period,
         today=clock.today(clock.INDIA),
         can_generate=access.may(Role.ORG_OWNER) and organization.billing_mode is BillingMode.INVOICED_MONTHLY,
         showing=f"{offset + 1 if shown else 0}–{offset + len(shown)}",
@@ -84,6 +87,15 @@ def _found(access: Access, invoice_id: str) -> Invoice:
     if invoice is None:
         raise NotFound("There is no such invoice.", code="INVOICE_NOT_FOUND")
     return invoice
+
+
+def _period(invoice: Invoice) -> str:
+    """What an invoice bills, in words; its period is half-open and in UTC."""
+    start, end = invoice.billing_cycle_start, invoice.billing_cycle_end
+    if start is None or end is None:
+        return "Credits"
+    last_day = end - timedelta(microseconds=1)
+    return f"Sessions booked {show_date(start, 'UTC')} to {show_date(last_day, 'UTC')}"
 
 
 def _standing(invoice: Invoice) -> tuple[str, str]:

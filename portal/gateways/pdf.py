@@ -8,10 +8,9 @@ if TYPE_CHECKING:
 
 
 def render_pdf(html: str, *, title: str) -> bytes:
-    """Sets a document: A4, fonts embedded, tagged for screen readers. (It claims no PDF/UA, since nothing here
-    checks that.) The same HTML gives the same bytes.
+    """Sets a document: A4, fonts embedded, tagged for screen readers. The same HTML gives the same bytes.
 
-    One at a time in a process: a second caller waits.
+    PDF/UA isn't claimed, since nothing here checks it. One at a time in a process: a second caller waits.
 
     Args:
         html: A whole document that ``portal.gateways.rendering`` made from ``templates/pdf/``; may name images in that

@@ -18,7 +18,7 @@ def entries(*, kind: Kind, role: Role, billing_mode: BillingMode | None) -> list
     """What the role, the kind and the billing mode allow, in order."""
     shown: list[tuple[bool, Entry]] = [
         (True, Entry("Home", "layout-dashboard", "home.show")),
-        (True, Entry("Book", "calendar-plus", "bookings.book")),
+        (True, Entry("Book", "calendar", "bookings.book")),
         (True, Entry("Members", "users", "orgs.members")),
         (role.rank >= Role.ORG_ADMIN.rank, Entry("Invitations", "mail", "invites.index")),
         (True, Entry("Plans", "layers", "bookings.plans")),

@@ -7,8 +7,9 @@ from flask.typing import ResponseReturnValue
 
 from portal import config, db, queue
 from portal.errors import NotFound
+from portal.web.errors import TITLES, ErrorPage
 from portal.web.gates import public
-from portal.web.page import Toast, page
+from portal.web.page import page
 from portal.web.security import limiter
 
 bp = Blueprint("operations", __name__)
@@ -43,4 +44,5 @@ def styleguide() -> ResponseReturnValue:
 
 
 def _samples() -> dict[str, Any]:
-    return {"sample_toasts": [Toast("The invitation was sent.", "success"), Toast("It could not be sent.", "error")]}
+    message = "Another organization has this address already. Choose another."
+    return {"error": ErrorPage(409, TITLES[409], message, "SLUG_TAKEN", "Go to the start page", "/")}

@@ -58,8 +58,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         RATELIMIT_STORAGE_URI=_limits_address(settings.redis_url),
         RATELIMIT_HEADERS_ENABLED=True,
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
-        RATELIMIT_IN_MEMORY_FALLBACK=["600/minute"],
-        RATELIMIT_DEFAULT=["600/minute"],
+        RATELIMIT_IN_MEMORY_FALLBACK="600/minute",
+        RATELIMIT_DEFAULT="600/minute",
     )
     if settings.proxy_hops:
         hops = settings.proxy_hops

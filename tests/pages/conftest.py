@@ -1,0 +1,85 @@
+"""A company with data in every table, an empty one, a draft, and people on each side of each gate."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+
+from portal import clock, crypto, db
+from portal.accounts.models import MailedLink
+from portal.accounts.rules import LinkPurpose
+from portal.accounts.schemas import SignUpIn
+from portal.billing.models import Invoice
+from portal.billing.service import invoices
+from portal.invites.models import Invitation
+from portal.invites.service import imports, invitations
+from portal.orgs.models import Organization
+from portal.orgs.rules import Role, invitable_roles
+from portal.setup import service as setup
+from tests.support import world
+
+
+@dataclass
+class Scene:
+    """What the URL map's placeholders stand for, and who may try them."""
+
+    slug: str
+    organization_id: str
+    owner: object
+    learner: object
+    stranger: object
+    values: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture
+def scene(rung, app) -> Scene:
+    """Acme with an invoice, invitations and an upload; the stranger belongs to another organization."""
+    with app.app_context():
+        with clock.as_of(datetime(2026, 10, 12, 9, tzinfo=UTC)):
+            company = world.make_company()
+            learner = world.make_user("asha@acme.test")
+            world.add_member(company.organization, learner, Role.ORG_LEARNER)
+            world.book(company, learner)
+        with clock.as_of(datetime(2026, 10, 12, 10, tzinfo=UTC)), db.unit_of_work():
+            invoices.issue_now(company.organization.id, actor=world.as_self(company.owner))
+        organization = db.session.get_one(Organization, company.organization.id)
+        with db.unit_of_work():
+            people = [invitations.Person("dev@acme.test", "Dev", Role.ORG_LEARNER)]
+            invitations.invite(organization, people, inviter=company.owner, actor=world.as_self(company.owner))
+            roles = invitable_roles(organization.kind, inviter=Role.ORG_OWNER, provider_orgs=False)
+            around = imports.surroundings(organization, allowed_roles=roles)
+            upload = imports.Upload("hr.csv", b"Email,Name\nesha@acme.test,Esha\nbroken,X\n")
+            batch = imports.stage(upload, default_role=Role.ORG_LEARNER, around=around, creator=company.owner)
+        draft = world.make_draft(company.owner, name="Draft")
+        with db.unit_of_work():
+            setup.stage([invitations.Person("fay@draft.test", None, Role.ORG_LEARNER)], draft=draft)
+            around = setup.around(draft, creator=company.owner)
+            staged = imports.stage(upload, default_role=Role.ORG_LEARNER, around=around, creator=company.owner)
+        stranger = world.make_user("stranger@other.test")
+        world.make_organization(stranger, name="Other")
+        invitation = db.session.scalars(select(Invitation)).one()
+        values = {
+            "invoice_id": db.session.scalars(select(Invoice.id)).one(),
+            "invitation_id": invitation.id,
+            "import_id": batch.id,
+            "plan_id": company.plan.id,
+            "user_id": company.consultant.id,
+            "invitee_id": setup.queries.staged(draft.id)[0].id,
+            "draft_id": draft.id,
+            "draft_import_id": staged.id,
+            "invitation_token": invitations.token_of(invitation),
+            **_links(),
+        }
+        return Scene(organization.slug, organization.id, company.owner, learner, stranger, values)
+
+
+def _links() -> dict[str, str]:
+    with db.unit_of_work():
+        user = world.accounts.sign_up(SignUpIn(name="New", email="new@acme.test", password="a good long password"), ip=None)
+        world.accounts.request_password_reset(user.email)
+    found = {}
+    for link in db.session.scalars(select(MailedLink).where(MailedLink.user_id == user.id)):
+        name = {LinkPurpose.VERIFY_EMAIL: "verify_token", LinkPurpose.RESET_PASSWORD: "reset_token"}[link.purpose]
+        found[name] = crypto.derive_token(link.purpose, link.id, link.nonce)
+    return found
