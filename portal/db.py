@@ -153,7 +153,7 @@ def is_writing() -> bool:
 
 def record_apart(row: Base) -> None:
     """Writes a row in a transaction of its own, so that it survives the refusal of the present one."""
-    with Session(database.engine) as apart:
+    with Session(database.engine, expire_on_commit=False) as apart:
         apart.add(row)
         apart.commit()
 

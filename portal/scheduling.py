@@ -1,6 +1,7 @@
 """The processes behind the queue: rq's worker and rq-scheduler, with what their trials here asked for."""
 
 import time
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,8 +31,10 @@ class Scheduler(PlainScheduler):  # type: ignore[misc] # rq-scheduler publishes 
 
     def enqueue_jobs(self) -> Any:  # noqa: ANN401 - rq-scheduler's own
         """Mends the schedule, then rings what is due."""
-        self._sync()
-        return super().enqueue_jobs()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # crontab's, of two readings that are one in UTC
+            self._sync()
+            return list(super().enqueue_jobs())
 
     def _sync(self) -> None:
         wanted = {PREFIX + job.name: job for job in jobs.JOBS.values() if job.cron}
