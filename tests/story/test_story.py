@@ -214,6 +214,7 @@ def test_the_form_flows_without_javascript(chromium, portal, tmp_path):
         owner.press("Issue the invoice", "Billing")
         words = download(owner, tmp_path / "beta.pdf")
         assert "3,540.00" in words
+        owner.page.get_by_role("button", name="Olga Owner").click()
         owner.press("Sign out", "Sign in")
 
 
@@ -224,3 +225,4 @@ def test_the_style_guide_passes_axe_at_three_widths(chromium, portal, scheme):
             guest.page.set_viewport_size({"width": width, "height": 900})
             guest.go("/styleguide")
             guest.look(f"styleguide {scheme} {width}")
+        assert guest.wrong == []

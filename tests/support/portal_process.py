@@ -90,7 +90,7 @@ class PortalProcess:
 
     def link(self, to: str, part: str, *, seconds: float = 60) -> str:
         """The link with ``part`` in it from a mail to an address, once the worker has sent it."""
-        pattern = re.compile(rf"{re.escape(self.url)}/\S*{part}\S*")
+        pattern = re.compile(rf"{re.escape(self.url)}\S*{part}\S*")
 
         def found():
             texts = [message.get_body(("plain",)).get_content() for message in self.mails(to)]
