@@ -3,6 +3,7 @@
 A bad value stops the start with one sentence that names it (``ConfigurationError``).
 """
 
+from email.utils import parseaddr
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -88,9 +89,21 @@ class Settings(BaseSettings):
     @classmethod
     def _base_url(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
+        try:
+            plain = not (parts.username or parts.query or parts.fragment) and (parts.port is None or parts.port > 0)
+        except ValueError:  # a port that no network has
+            plain = False
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"} or not plain:
             raise ValueError("it must be an address such as https://portal.example.com, without a path")
         return value.rstrip("/")
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        _name, address = parseaddr(value)
+        if "@" not in address.strip("@") or not value.isprintable():
+            raise ValueError("it must be an address such as Portal <no-reply@portal.example.com>")
+        return value
 
     @field_validator("mail_url")
     @classmethod
@@ -109,8 +122,10 @@ class Settings(BaseSettings):
     @field_validator("data_encryption_keys")
     @classmethod
     def _keys(cls, value: str) -> str:
-        for pair in value.split(","):
-            key_id, _, key = pair.strip().partition(":")
+        pairs = [pair.strip().partition(":") for pair in value.split(",")]
+        if len({key_id for key_id, _separator, _key in pairs}) < len(pairs):
+            raise ValueError("each of its keys must have an id of its own")
+        for key_id, _separator, key in pairs:
             if not key_id or len(key) != _KEY_HEX_LENGTH or set(key.lower()) - set("0123456789abcdef"):
                 raise ValueError("it must be pairs of id:hex with 64 hexadecimal digits each, separated by commas")
         return value
@@ -134,6 +149,8 @@ class Settings(BaseSettings):
     def _together(self) -> Self:
         if self.supplier_gstin[:2] != self.supplier_state_code:
             raise ValueError("SUPPLIER_STATE_CODE must equal the first two digits of SUPPLIER_GSTIN")
+        if self.invoice_series == self.credit_note_series:
+            raise ValueError("CREDIT_NOTE_SERIES must differ from INVOICE_SERIES, or two documents would have one number")
         if self.portal_env == "production":
             self._refuse_in_production()
         return self
@@ -177,7 +194,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]).upper() if first["loc"] else ""
-        reason = str(first["msg"]).removeprefix("Value error, ")
+        reason = str(first["msg"]).removeprefix("Value error, ").removesuffix(".")
         if first["type"] == "missing":
             sentence = f"The setting {name} is missing."
         elif name:

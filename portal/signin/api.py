@@ -23,6 +23,7 @@ bp = Blueprint("signin_api", __name__, url_prefix="/api/auth")
 def signup() -> ResponseReturnValue:
     """Makes an account and signs in."""
     user = service.sign_up(json_body(SignUpIn), ip=client_address())
+    service.close_session(cookie.sign_out())
     service.open_session(user, **browser())
     cookie.sign_in(user)
     return jsonify(user=UserOut.of(user).to_json()), 201
@@ -35,6 +36,7 @@ def signup() -> ResponseReturnValue:
 def login() -> ResponseReturnValue:
     """Signs in by password."""
     user = service.sign_in(json_body(SignInIn))
+    service.close_session(cookie.sign_out())
     service.open_session(user, **browser())
     cookie.sign_in(user)
     return jsonify(user=UserOut.of(user).to_json())

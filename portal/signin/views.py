@@ -55,6 +55,7 @@ def signin_password() -> ResponseReturnValue:
     if user is None:
         form.values["password"] = ""
         return page("signin/password.html", form=form, status=422)
+    service.close_session(cookie.sign_out())
     service.open_session(user, **browser())
     cookie.sign_in(user)
     return redirect_to_path(local_path(form.values.get("next"), otherwise=url_for("home.organizations")))
@@ -78,6 +79,7 @@ def signup_post() -> ResponseReturnValue:
     if user is None:
         form.values["password"] = ""
         return page("signin/signup.html", form=form, status=422)
+    service.close_session(cookie.sign_out())
     service.open_session(user, **browser())
     cookie.sign_in(user)
     toast(f"Welcome, {user.name}. We have sent a link to {user.email}; open it to confirm the address.")

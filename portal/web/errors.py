@@ -5,15 +5,16 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import structlog
-from flask import Flask, Response, jsonify, make_response, redirect, render_template, request, url_for
+from flask import Flask, Response, g, jsonify, make_response, redirect, render_template, request, url_for
 from flask_limiter import RateLimitExceeded
+from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
 from portal import db
-from portal.errors import DomainError, Unauthenticated
+from portal.errors import DomainError, NotFound, TooLarge, Unauthenticated
 from portal.web.page import wants_fragment
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ SENTENCES = {
     500: "We have been told about it. Nothing was changed; please try again in a moment.",
     503: "The portal can't reach its database at the moment. Nothing was changed; please try again in a minute.",
 }
+CODES = {kind.status: kind.default_code for kind in (NotFound, TooLarge)}  # whether we refuse or Werkzeug does
 
 
 class ErrorPage(NamedTuple):
@@ -63,6 +65,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(RateLimitExceeded, _rate_limit)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(DataError, _impossible_value)
     app.register_error_handler(OperationalError, _unavailable)
     app.register_error_handler(PoolTimeoutError, _unavailable)
     app.register_error_handler(Exception, _broken)
@@ -120,14 +123,21 @@ def _http_error(error: HTTPException) -> Any:  # noqa: ANN401 - redirects pass t
     if status < HTTPStatus.BAD_REQUEST:
         return error
     message = SENTENCES.get(status, SENTENCES[400])
-    response = answer(status, message, code=HTTPStatus(status).phrase.upper().replace(" ", "_").replace("'", ""))
+    response = answer(status, message, code=CODES.get(status) or HTTPStatus(status).phrase.upper().replace(" ", "_").replace("'", ""))
     if status == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := error.get_response().headers.get("Allow")):
         response.headers["Allow"] = allowed
     return response
 
 
+def _impossible_value(error: DataError) -> Response:
+    """PostgreSQL can't hold what was sent: text with a NUL, a number of thirty digits."""
+    log.warning("request.impossible_value", path=request.path, error=str(error.orig))
+    return answer(400, SENTENCES[400], code="INVALID")
+
+
 def _unavailable(error: Exception) -> Response:
     log.error("database.unavailable", error=str(error))
+    g._login_user = AnonymousUserMixin()  # noqa: SLF001 - where Flask-Login looks before it asks the database who is signed in
     response = answer(503, SENTENCES[503], code="UNAVAILABLE")
     response.headers["Retry-After"] = "5"
     return response

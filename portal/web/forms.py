@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import UnsupportedMediaType
 
 from portal import db
 from portal.errors import Conflict, Invalid, TooLarge, Unauthenticated
@@ -90,7 +91,10 @@ def json_body(schema: type[Schema]) -> Schema:
 
     Raises:
         Invalid: It is no JSON object, or a field is wrong (``details`` says which).
+        UnsupportedMediaType: It isn't called JSON (415).
     """
+    if not request.is_json:
+        raise UnsupportedMediaType
     body = request.get_json(silent=True)
     if not isinstance(body, dict):
         raise Invalid("Send one JSON object with the header Content-Type: application/json.", code="MALFORMED_JSON")

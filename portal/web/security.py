@@ -41,7 +41,7 @@ SIGN_IN_PER_ACCOUNT = "10/minute"
 csrf = CSRFProtect()
 limiter = Limiter(key_func=_caller, strategy="moving-window")
 sign_in_limit = limiter.limit(SIGN_IN_PER_ADDRESS, key_func=lambda: f"address:{client_address()}")
-account_limit = limiter.limit(SIGN_IN_PER_ACCOUNT, key_func=tried_account)
+account_limit = limiter.shared_limit(SIGN_IN_PER_ACCOUNT, scope="account", key_func=tried_account)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -54,11 +54,11 @@ def init_app(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SECURE=settings.is_https,
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_HEADERS=["X-CSRFToken"],
+        WTF_CSRF_SSL_STRICT=False,  # it asks for a Referer, which API clients and careful browsers don't send
         RATELIMIT_ENABLED=settings.rate_limits == "on",
         RATELIMIT_STORAGE_URI=_limits_address(settings.redis_url),
         RATELIMIT_HEADERS_ENABLED=True,
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
-        RATELIMIT_IN_MEMORY_FALLBACK="600/minute",
         RATELIMIT_DEFAULT="600/minute",
     )
     if settings.proxy_hops:

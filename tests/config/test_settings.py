@@ -1,4 +1,4 @@
-"""Settings: a wrong one stops the start with one sentence that names it."""
+"""The settings: a wrong one stops the start with one sentence that names it and shows no secret."""
 
 import os
 import subprocess
@@ -7,101 +7,188 @@ from pathlib import Path
 
 import pytest
 
-from portal.config import ConfigurationError, load_settings
+from portal.config import ConfigurationError, Settings, load_settings
 
 TOP = Path(__file__).resolve().parents[2]
+SECRET = "a secret of thirty-two characters or more"
 GOOD = {
-    "DATABASE_URL": "postgresql://portal@localhost/portal",
-    "REDIS_URL": "redis://localhost:6379/0",
-    "SECRET_KEY": "x" * 32,
-    "DATA_ENCRYPTION_KEYS": "k1:" + "ab" * 32,
+    "DATABASE_URL": "postgresql://portal:pw@db.internal/portal",
+    "REDIS_URL": "redis://cache.internal:6379/0",
+    "SECRET_KEY": SECRET,
+    "DATA_ENCRYPTION_KEYS": "k2:" + "cd" * 32 + ",k1:" + "AB" * 32,
 }
-PRODUCTION = {
+PRODUCTION = GOOD | {
     "PORTAL_ENV": "production",
     "BASE_URL": "https://portal.example.com",
-    "PAYMENT_GATEWAY": "stripe",
-    "SUPPLIER_GSTIN": "29AABCU9603R1ZJ",
+    "PAYMENT_GATEWAY": "razorpay",
+    "SUPPLIER_GSTIN": "27AAPFU0939F1ZV",
+    "SUPPLIER_STATE_CODE": "27",
+    "SUPPLIER_PAN": "AAPFU0939F",
 }
 
 
 @pytest.fixture
 def environment(monkeypatch):
-    for name in list(os.environ):
-        if name in {*GOOD, *PRODUCTION, "PORT", "CLOCK_FILE", "PORTAL_HOME"}:
-            monkeypatch.delenv(name)
+    """Sets the environment to the good settings with changes; None takes one away."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
 
-    def use(**values: str):
-        for name, value in {**GOOD, **values}.items():
-            monkeypatch.setenv(name, value)
-        return load_settings()
+    def change(changes, *, base=GOOD):
+        for name, value in (base | changes).items():
+            monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
 
-    return use
+    return change
 
 
-def test_the_defaults_are_enough_for_one_machine(environment):
-    settings = environment()
-    assert settings.database_url == "postgresql+psycopg://portal@localhost/portal"
-    assert (settings.base_url, settings.payment_gateway, settings.enable_provider_orgs) == ("http://localhost:8000", "sandbox", False)
-    assert settings.mail_location.startswith("file:///")
+def refusal(environment, changes, *, base=GOOD) -> str:
+    environment(changes, base=base)
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings()
+    return str(refused.value)
+
+
+def test_four_settings_are_enough(environment):
+    environment({})
+    settings = load_settings()
+    assert settings.database_url == "postgresql+psycopg://portal:pw@db.internal/portal"
+    assert (settings.port, settings.base_url, settings.is_https) == (8000, "http://localhost:8000", False)
+    assert (settings.rate_limits, settings.enable_provider_orgs, settings.draft_max_idle_hours) == ("on", False, 24)
+    assert (settings.invoice_series, settings.credit_note_series) == ("PF", "PFCN")
+    assert settings.mail_location == f"file://{Path('var').resolve()}/mail"
+    assert settings.files_location == f"file://{Path('var').resolve()}/files"
+
+
+def test_an_empty_variable_counts_as_absent(environment):
+    environment({"PORT": "", "BASE_URL": "", "MAIL_URL": ""})
+    assert load_settings().port == 8000
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_setting_is_named(environment, name, value):
+    assert refusal(environment, {name: value}) == f"The setting {name} is missing."
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORTAL_ENV", "staging"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "http"),
+        ("BASE_URL", "portal.example.com"),
+        ("BASE_URL", "ftp://portal.example.com"),
+        ("BASE_URL", "https://portal.example.com/app"),
+        ("BASE_URL", "https://"),
+        ("BASE_URL", "https://portal.example.com?a=b"),
+        ("BASE_URL", "https://portal.example.com#top"),
+        ("BASE_URL", "https://user:pw@portal.example.com"),
+        ("BASE_URL", "https://portal.example.com:99999"),
+        ("BASE_URL", "https://[portal"),
+        ("DATABASE_URL", "mysql://portal:pw@db/portal"),
+        ("DATABASE_URL", "sqlite:///portal.db"),
+        ("DATABASE_URL", "db.internal"),
+        ("REDIS_URL", "http://cache.internal"),
+        ("REDIS_URL", "cache.internal"),
+        ("SECRET_KEY", "short"),
+        ("DATA_ENCRYPTION_KEYS", "ab" * 32),
+        ("DATA_ENCRYPTION_KEYS", "k1:" + "ab" * 31),
+        ("DATA_ENCRYPTION_KEYS", "k1:" + "zz" * 32),
+        ("DATA_ENCRYPTION_KEYS", ":" + "ab" * 32),
+        ("DATA_ENCRYPTION_KEYS", "k1:" + "ab" * 32 + ","),
+        ("DATA_ENCRYPTION_KEYS", "k1:" + "ab" * 32 + ",k1:" + "cd" * 32),
+        ("FILES_URL", "/var/files"),
+        ("FILES_URL", "ftp://files.internal"),
+        ("MAIL_URL", "mail.internal:25"),
+        ("MAIL_URL", "http://mail.internal"),
+        ("MAIL_FROM", "nobody"),
+        ("MAIL_TIMEOUT_SECONDS", "0"),
+        ("PAYMENT_GATEWAY", "paypal"),
+        ("ENABLE_PROVIDER_ORGS", "perhaps"),
+        ("SUPPLIER_GSTIN", "29AAGCP4321K1Z9"),
+        ("SUPPLIER_GSTIN", "nonsense"),
+        ("SUPPLIER_STATE_CODE", "99x"),
+        ("INVOICE_SERIES", "toolong"),
+        ("INVOICE_SERIES", "pf"),
+        ("CREDIT_NOTE_SERIES", "P/N"),
+        ("DRAFT_MAX_IDLE_HOURS", "0"),
+        ("RATE_LIMITS", "sometimes"),
+        ("PROXY_HOPS", "-1"),
+        ("PROXY_HOPS", "6"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_sentence_that_shows_no_secret(environment, name, value):
+    sentence = refusal(environment, {name: value})
+    assert sentence.startswith(f"The setting {name} can't be used: ")
+    assert sentence.endswith(".")
+    assert sentence.count("\n") == 0
+    assert not sentence.endswith("..")
+    if name in {"SECRET_KEY", "DATA_ENCRYPTION_KEYS", "DATABASE_URL"}:
+        assert value not in sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"SUPPLIER_STATE_CODE": "27"}, "SUPPLIER_STATE_CODE"),
+        ({"INVOICE_SERIES": "PF", "CREDIT_NOTE_SERIES": "PF"}, "CREDIT_NOTE_SERIES"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named(environment, changes, name):
+    sentence = refusal(environment, changes)
+    assert sentence.startswith("The settings don't fit together: ")
+    assert name in sentence
+
+
+def test_production_takes_what_is_meant_for_it(environment):
+    environment({}, base=PRODUCTION)
+    assert load_settings().is_https
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"BASE_URL": "http://portal.example.com"}, "BASE_URL must begin with https:// in production"),
+        ({"BASE_URL": None}, "BASE_URL must begin with https:// in production"),
+        ({"PAYMENT_GATEWAY": "sandbox"}, "PAYMENT_GATEWAY must not be sandbox in production"),
+        ({"PAYMENT_GATEWAY": None}, "PAYMENT_GATEWAY must not be sandbox in production"),
+        ({"CLOCK_FILE": "clock"}, "CLOCK_FILE must not be set in production"),
+        ({"RATE_LIMITS": "off"}, "RATE_LIMITS must be on in production"),
+        ({"SUPPLIER_GSTIN": None, "SUPPLIER_STATE_CODE": None}, "SUPPLIER_GSTIN must be your own in production"),
+    ],
+)
+def test_production_refuses_what_is_meant_for_trying(environment, changes, reason):
+    assert refusal(environment, changes, base=PRODUCTION) == f"The settings don't fit together: {reason}."
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_production_makes_no_secret_of_its_own(environment, name):
+    assert refusal(environment, {name: None}, base=PRODUCTION) == f"The setting {name} is missing."
+
+
+def test_settings_never_change_after_the_start(environment):
+    environment({})
+    settings = load_settings()
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("changes", "sentence"),
     [
-        ("DATABASE_URL", "mysql://localhost/x"),
-        ("DATABASE_URL", ""),
-        ("REDIS_URL", "http://localhost"),
-        ("SECRET_KEY", "short"),
-        ("DATA_ENCRYPTION_KEYS", "k1:abc"),
-        ("DATA_ENCRYPTION_KEYS", "ab" * 32),
-        ("PORTAL_ENV", "staging"),
-        ("PORT", "eighty"),
-        ("PORT", "70000"),
-        ("BASE_URL", "portal.example.com"),
-        ("BASE_URL", "https://portal.example.com/app"),
-        ("MAIL_URL", "http://mail"),
-        ("FILES_URL", "ftp://files"),
-        ("PAYMENT_GATEWAY", "cash"),
-        ("SUPPLIER_GSTIN", "29AAGCP4321K1ZB"),
-        ("SUPPLIER_STATE_CODE", "KA"),
-        ("SUPPLIER_STATE_CODE", "33"),
-        ("INVOICE_SERIES", "TOOLONG"),
-        ("DRAFT_MAX_IDLE_HOURS", "0"),
-        ("RATE_LIMITS", "maybe"),
-        ("ENABLE_PROVIDER_ORGS", "perhaps"),
+        ({"PORT": "http"}, "The setting PORT can't be used: "),
+        ({"SECRET_KEY": ""}, "The setting SECRET_KEY is missing."),
+        ({"BASE_URL": "http://portal.example.com"}, "The settings don't fit together: BASE_URL must begin with https:// in production."),
     ],
 )
-def test_a_wrong_setting_is_named_in_one_sentence(environment, name, value):
-    with pytest.raises(ConfigurationError) as stopped:
-        environment(**{name: value})
-    sentence = str(stopped.value)
-    assert name in sentence
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("BASE_URL", "http://portal.example.com"),
-        ("PAYMENT_GATEWAY", "sandbox"),
-        ("CLOCK_FILE", "clock"),
-        ("RATE_LIMITS", "off"),
-        ("SUPPLIER_GSTIN", "29AAGCP4321K1Z8"),
-    ],
-)
-def test_production_refuses_what_is_for_trying_only(environment, name, value):
-    assert environment(**PRODUCTION).is_https
-    with pytest.raises(ConfigurationError, match=name):
-        environment(**{**PRODUCTION, name: value})
-
-
-def test_the_start_stops_without_a_traceback():
-    environment = {**os.environ, **GOOD, "PORTAL_ENV": "development", "BASE_URL": "nonsense"}
-    done = subprocess.run([sys.executable, "-c", "import wsgi"], cwd=TOP, env=environment, capture_output=True, text=True, check=False)
+def test_a_wrong_setting_stops_the_start_with_one_line_and_no_traceback(tmp_path, changes, sentence):
+    inherited = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    environment = inherited | PRODUCTION | {"PORTAL_HOME": str(tmp_path)} | changes
+    command = [sys.executable, "-c", "import wsgi"]
+    done = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines() == [
-        "The setting BASE_URL can't be used: it must be an address such as https://portal.example.com, without a path."
-    ]
+    [line] = done.stderr.splitlines()
+    assert line.startswith(sentence)
+    assert SECRET not in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []

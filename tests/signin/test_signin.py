@@ -1,182 +1,182 @@
-"""Signing up, in and out; verifying an address; a forgotten password."""
+"""Signing in and out by pages: the e-mail address first, then the password; a fresh cookie each time."""
 
-import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from portal import clock, db
-from portal.accounts.models import LoginSession, MailedLink, User
+from portal import clock, crypto, db
+from portal.accounts.models import LoginSession
+from portal.accounts.rules import SESSION_LASTS
 from tests.support import world
-from tests.support.together import at_once
+from tests.support.pages import Visitor
 
-NEW = {"name": "Asha Rao", "email": "Asha@Acme.test", "password": "a good long password"}
+WRONG = "The e-mail address or the password is wrong. Try again, or set a new password."
+NOON = datetime(2026, 10, 12, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def client(rung, app):
-    return app.test_client()
-
-
-def post(client, path, data):
-    return client.post(path, data=data, headers=world.csrf(client))
-
-
-def mailed_link(app, rung, settings, part):
-    """The newest link of this kind, from the mail that the job wrote."""
+def asha(rung, app):
     with app.app_context():
-        world.work_off(rung)
-        newest = db.session.scalars(select(MailedLink.id).order_by(MailedLink.created_at.desc(), MailedLink.id.desc())).first()
-    text = (settings.portal_home / "mail" / f"{newest}.eml").read_text().replace("=\n", "").replace("=3D", "=")
-    return re.search(rf"http://localhost(/{part}/[\w-]+)", text).group(1)
+        return world.make_user("asha@acme.test")
 
 
-def test_a_new_account_is_signed_in_and_its_address_verified_by_pressing_a_button(client, rung, app, settings):
-    answer = post(client, "/signup", NEW)
-    assert (answer.status_code, answer.location) == (303, "/orgs")
-    assert "Please confirm your e-mail address" in client.get("/orgs").text
-    link = mailed_link(app, rung, settings, "verify")
-    client.get(link)
+def enter(visitor: Visitor, email: str, password: str = world.PASSWORD, *, page: str = "/signin", status: int = 200) -> Visitor:
+    visitor.get(page).submit("/signin", email=email)
+    return visitor.submit("/signin/password", status=status, password=password)
+
+
+def opened(app) -> list[LoginSession]:
     with app.app_context():
-        assert db.session.scalars(select(User.email_verified_at)).one() is None, "opening a link changes nothing"
-    assert post(client, link, {}).status_code == 303
-    assert "Please confirm your e-mail address" not in client.get("/orgs").text
-    assert post(client, link, {}).status_code == 303, "a second press does no harm"
+        return list(db.session.scalars(select(LoginSession).order_by(LoginSession.id)))
+
+
+def replay(app, cookie: str) -> int:
+    client = app.test_client()
+    client.set_cookie("portal", cookie)
+    return client.get("/account").status_code
+
+
+@pytest.mark.parametrize("email", ["asha@acme.test", "Asha@ACME.test", "  asha@acme.test "])
+def test_the_address_is_asked_first_and_its_case_does_not_matter(app, asha, email):
+    visitor = enter(Visitor(app), email)
+    assert visitor.path == "/orgs"
+    assert "asha@acme.test" in visitor.get("/account").words
+
+
+def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(app, asha):
+    known = enter(Visitor(app), "asha@acme.test", "not the password", status=422)
+    unknown = enter(Visitor(app), "nobody@acme.test", "not the password", status=422)
+    assert WRONG in known.words
+    assert known.words.replace("asha@", "nobody@") == unknown.words
+    assert "not the password" not in known.answer.text
+    assert opened(app) == []
+
+
+def test_a_password_is_taken_as_it_is_typed_with_its_spaces(app, asha):
+    enter(Visitor(app), "asha@acme.test", f" {world.PASSWORD}", status=422)
+    enter(Visitor(app), "asha@acme.test", world.PASSWORD.upper(), status=422)
+    assert opened(app) == []
+
+
+@pytest.mark.parametrize("email", ["", "asha", "@acme.test"])
+def test_what_is_no_address_is_said_beside_the_field(app, tables, email):
+    visitor = Visitor(app).get("/signin").submit("/signin", status=422, email=email)
+    assert visitor.heading == "Sign in"
+    assert "Fill this in." in visitor.words or "Write a whole e-mail address" in visitor.words
+
+
+def test_signing_in_makes_a_fresh_cookie_so_that_a_planted_one_is_worth_nothing(app, asha):
+    visitor = Visitor(app).get("/signin")
+    planted = visitor.cookie
+    enter(visitor, "asha@acme.test")
+    assert visitor.cookie != planted
+    assert replay(app, planted) == 303
+    assert replay(app, visitor.cookie) == 200
+
+
+def test_the_cookie_is_kept_from_scripts_and_other_sites_and_lasts_as_long_as_the_sign_in(app, asha):
+    with clock.as_of(datetime.now(UTC).replace(microsecond=0)):
+        visitor = enter(Visitor(app), "asha@acme.test")
+    cookie = visitor.client.get_cookie("portal")
+    assert (cookie.http_only, cookie.same_site, cookie.path) == (True, "Lax", "/")
+    assert abs(cookie.expires - datetime.now(UTC) - SESSION_LASTS) < timedelta(minutes=1)
+
+
+def test_signing_out_ends_the_sign_in_and_an_old_copy_of_its_cookie(app, asha):
+    visitor = enter(Visitor(app), "asha@acme.test")
+    kept = visitor.cookie
+    visitor.get("/account").submit("/signout")
+    assert visitor.heading == "Sign in"
+    assert "You are signed out." in visitor.words
+    assert replay(app, kept) == 303
+    assert [row.ended_at is not None for row in opened(app)] == [True]
+
+
+def test_signing_in_again_ends_the_sign_in_that_the_browser_had(app, asha):
+    visitor = enter(Visitor(app), "asha@acme.test")
+    first = visitor.cookie
+    enter(visitor, "asha@acme.test")
+    assert replay(app, first) == 303
+    assert replay(app, visitor.cookie) == 200
+
+
+def test_signing_out_everywhere_ends_every_browser(app, asha):
+    here, there = enter(Visitor(app), "asha@acme.test"), enter(Visitor(app), "asha@acme.test")
+    here.get("/account").submit("/account/signout-everywhere")
+    assert "Every browser is signed out, this one too." in here.words
+    assert there.get("/account").heading == "Sign in"
+
+
+def test_a_sign_in_ends_after_fourteen_days(app, asha):
+    with clock.as_of(NOON):
+        visitor = enter(Visitor(app), "asha@acme.test")
+        [row] = opened(app)
+    assert (row.created_at, row.expires_at) == (NOON, NOON + timedelta(days=14))
+    with app.app_context():
+        token = crypto.random_token()
+        with db.unit_of_work():
+            db.session.get_one(LoginSession, row.id).token_hash = crypto.hash_token(token)
+        with clock.as_of(NOON + SESSION_LASTS - timedelta(seconds=1)):
+            assert world.accounts.queries.user_of_session(token) is not None
+        with clock.as_of(NOON + SESSION_LASTS):
+            assert world.accounts.queries.user_of_session(token) is None
+    assert visitor.get("/account").heading == "Sign in"
+
+
+def test_only_the_hash_of_a_sign_ins_token_is_stored(app, asha):
+    visitor = enter(Visitor(app), "asha@acme.test")
+    with visitor.client.session_transaction() as session:
+        token = session["_user_id"]
+    [row] = opened(app)
+    assert row.token_hash == crypto.hash_token(token)
+    assert row.ip == "127.0.0.1"
+    assert row.user_agent.startswith("Werkzeug")
+
+
+@pytest.mark.parametrize("where", ["/account", "/orgs/new?name=A%20%26%20B"])
+def test_after_signing_in_one_is_where_one_wanted_to_be(app, asha, where):
+    visitor = Visitor(app).get(where)
+    assert visitor.heading == "Sign in"
+    visitor.submit("/signin", email="asha@acme.test").submit("/signin/password", password=world.PASSWORD)
+    assert visitor.path == where
+
+
+def test_the_wish_survives_a_wrong_password_and_the_way_over_signing_up(app, asha):
+    visitor = Visitor(app).get("/account").submit("/signin", email="asha@acme.test")
+    visitor.submit("/signin/password", status=422, password="wrong").submit("/signin/password", password=world.PASSWORD)
+    assert visitor.path == "/account"
+    new = Visitor(app).get("/signup?next=/account")
+    assert new.submit("/signup", name="New", email="new@acme.test", password="a good long password").path == "/account"
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    "target",
     [
-        ({"password": "short"}, "at least 10 characters"),
-        ({"password": "aaaaaaaaaaaaaa"}, "too easy to guess"),
-        ({"password": "ASHA@acme.test"}, "too easy to guess"),
-        ({"email": "nobody"}, "Write a whole e-mail address"),
-        ({"name": " "}, "Fill this in."),
-        ({"email": ""}, "Fill this in."),
+        "https://evil.test/",
+        "//evil.test/",
+        "///evil.test/",
+        "/\\evil.test/",
+        "\\\\evil.test/",
+        "/\t/evil.test/",
+        "/\n/evil.test/",
+        "javascript:alert(1)",
+        "evil.test",
+        " //evil.test/",
+        "/x\r\nSet-Cookie: a=b",
     ],
 )
-def test_a_form_that_is_wrong_says_so_beside_the_field_and_makes_nothing(client, app, change, words):
-    answer = post(client, "/signup", {**NEW, **change})
-    assert (answer.status_code, words in answer.text) == (422, True)
-    assert 'aria-invalid="true"' in answer.text
-    assert NEW["password"] not in answer.text
-    with app.app_context():
-        assert db.session.scalar(select(func.count()).select_from(User)) == 0
-
-
-def test_one_address_is_one_account_in_any_case_and_to_sixteen_at_once(client, app):
-    def sign_up():
-        with db.unit_of_work():
-            return world.accounts.sign_up(world.accounts.SignUpIn(**NEW), ip=None).id
-
-    answers, refusals = at_once(app, [sign_up] * 16)
-    assert len(answers) == 1
-    assert {refusal.code for refusal in refusals} == {"EMAIL_TAKEN"}
-    again = post(client, "/signup", {**NEW, "email": "ASHA@ACME.TEST"})
-    assert (again.status_code, "There is an account with this address already" in again.text) == (422, True)
-
-
-def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(client, app):
-    with app.app_context():
-        world.make_user("asha@acme.test")
-    known = post(client, "/signin/password", {"email": "asha@acme.test", "password": "wrong wrong wrong"})
-    unknown = post(client, "/signin/password", {"email": "eve@acme.test", "password": "wrong wrong wrong"})
-    assert known.status_code == unknown.status_code == 422
-    assert "The e-mail address or the password is wrong." in known.text
-    words = [re.sub(r'value="[^"]*"|email=[^"]*|"X-CSRFToken": "[^"]*"', "", answer.text) for answer in (known, unknown)]
-    assert words[0] == words[1]
-
-
-def test_signing_in_makes_a_new_cookie_and_signing_out_ends_it_on_the_server(client, app):
-    with app.app_context():
-        user = world.make_user("asha@acme.test")
-    client.get("/signin")
-    before = client.get_cookie("portal").value if client.get_cookie("portal") else ""
-    world.sign_in(client, user)
-    cookie = client.get_cookie("portal")
-    assert cookie.value != before
-    assert (cookie.http_only, cookie.same_site) == (True, "Lax")
-    stolen = app.test_client()
-    stolen.set_cookie("portal", cookie.value)
-    assert stolen.get("/api/auth/me").status_code == 200
-    assert client.post("/signout", headers=world.csrf(client)).status_code == 303
-    assert stolen.get("/api/auth/me").status_code == 401
-
-
-def test_a_sign_in_ends_after_two_weeks(client, app):
-    with app.app_context():
-        user = world.make_user("asha@acme.test")
-    world.sign_in(client, user)
-    with app.app_context():
-        token = world.accounts.open_session(user, ip=None, user_agent=None)
-        with clock.as_of(clock.now() + timedelta(days=14)):
-            assert world.accounts.queries.user_of_session(token) is None
-
-
-def test_a_forgotten_password_is_set_anew_once_and_signs_out_everywhere(client, rung, app, settings):
-    with app.app_context():
-        user = world.make_user("asha@acme.test")
-    world.sign_in(client, user)
-    other = app.test_client()
-    known, unknown = (post(other, "/forgot", {"email": email}).text for email in ("asha@acme.test", "eve@acme.test"))
-    assert "a link is on its way there" in known
-    assert re.sub("asha@", "eve@", re.sub('Token": "[^"]*', "", known)) == re.sub('Token": "[^"]*', "", unknown)
-    link = mailed_link(app, rung, settings, "reset")
-    weak = post(other, link, {"password": "short"})
-    assert (weak.status_code, "at least 10 characters" in weak.text) == (422, True)
-    assert post(other, link, {"password": "another long password"}).status_code == 303
-    assert client.get("/api/auth/me").status_code == 401
-    with app.app_context():
-        assert db.session.scalar(select(func.count()).select_from(LoginSession).where(LoginSession.ended_at.is_(None))) == 0
-    assert post(other, "/signin/password", {"email": "asha@acme.test", "password": "another long password"}).status_code == 303
-    used = other.get(link)
-    assert (used.status_code, "This link was used already." in used.text) == (410, True)
-
-
-def test_a_link_that_is_late_or_unknown_says_so_kindly(client, rung, app, settings, monkeypatch):
-    with app.app_context():
-        world.make_user("asha@acme.test")
-    post(client, "/forgot", {"email": "asha@acme.test"})
-    link = mailed_link(app, rung, settings, "reset")
-    late = clock.now() + timedelta(hours=3)
-    monkeypatch.setattr(clock, "now", lambda: late)
-    answer = client.get(link)
-    assert (answer.status_code, "This link has expired." in answer.text) == (410, True)
-    assert client.get(link + "x").status_code == 404
-    assert client.get(link.replace("reset", "verify")).status_code == 404, "a link for one thing opens no other"
-
-
-NOT_OURS = ["https://evil.test", "//evil.test", "/\\evil.test", "javascript:alert(1)", "orgs", "/a\nb", "\\\\evil.test"]
-
-
-@pytest.mark.parametrize("target", NOT_OURS)
-def test_next_leads_nowhere_else(client, app, target):
-    with app.app_context():
-        world.make_user("asha@acme.test")
-    data = {"email": "asha@acme.test", "password": world.PASSWORD, "next": target}
-    assert post(client, "/signin/password", data).location == "/orgs"
-
-
-def test_next_leads_back_to_where_one_came_from(client, app):
-    with app.app_context():
-        world.make_user("asha@acme.test")
-    assert client.get("/orgs/acme/billing?q=1").location == "/signin?next=/orgs/acme/billing%3Fq%3D1"
-    data = {"email": "asha@acme.test", "password": world.PASSWORD, "next": "/account?x=1"}
-    assert post(client, "/signin/password", data).location == "/account?x=1"
-
-
-def test_the_api_signs_up_in_and_out(client):
-    headers = world.csrf(client)
-    made = client.post("/api/auth/signup", json=NEW, headers=headers)
-    assert made.status_code == 201
-    assert made.json["user"].keys() == {"id", "name", "email", "platformRole", "createdAt"}
-    assert (made.json["user"]["email"], made.json["user"]["platformRole"]) == ("asha@acme.test", "USER")
-    assert client.get("/api/auth/me").json == {"user": made.json["user"], "memberships": []}
-    assert client.post("/api/auth/logout", headers=world.csrf(client)).status_code == 200
-    assert client.get("/api/auth/me").json["code"] == "UNAUTHENTICATED"
-    login = {"email": "asha@acme.test", "password": "wrong wrong wrong"}
-    refused = client.post("/api/auth/login", json=login, headers=world.csrf(client))
-    assert (refused.status_code, refused.json["code"]) == (401, "WRONG_CREDENTIALS")
-    taken = client.post("/api/auth/signup", json=NEW, headers=world.csrf(client))
-    assert (taken.status_code, taken.json["code"], list(taken.json["details"])) == (409, "EMAIL_TAKEN", ["email"])
+def test_next_never_leads_elsewhere(app, asha, target):
+    client = app.test_client()
+    page = client.get("/signin", query_string={"next": target})
+    assert "evil" not in page.text
+    assert "javascript:" not in page.text
+    for path in ("/signin/password", "/signup"):
+        fields = {"name": "X", "email": "asha@acme.test", "password": world.PASSWORD, "next": target}
+        if path == "/signup":
+            fields["email"] = "other@acme.test"
+        else:
+            del fields["name"]
+        answer = client.post(path, data=fields, headers=world.csrf(client))
+        assert (answer.status_code, answer.location) == (303, "/orgs"), answer.text
+        assert answer.headers.getlist("Set-Cookie")[0].startswith("portal=")
