@@ -129,7 +129,6 @@ def test_an_address_has_one_account_in_whatever_case_it_is_written(app, rung):
     visitor = Visitor(app).get("/signup")
     visitor.submit("/signup", status=422, name="Other", email=" asha.rao@SIGNUP.test ", password="another good password")
     assert "There is an account with this address already. Sign in, or set a new password." in visitor.words
-    assert "asha.rao@signup.test" in visitor.answer.text
     with app.app_context():
         assert db.session.scalars(select(User.email)).all() == ["asha.rao@signup.test"]
 
