@@ -8,7 +8,7 @@ from portal.billing.schemas import PaymentOut
 from portal.bookings import queries, service
 from portal.bookings.schemas import BookingOut, CheckoutIn, PlanIn, PlanOut
 from portal.orgs import queries as orgs
-from portal.orgs.access import Access, org, require_active, require_org_access
+from portal.orgs.access import Access, org, require_active, require_member, require_org_access
 from portal.orgs.rules import Role
 from portal.web.forms import json_body
 from portal.web.gates import client_address, require_user, signed_in
@@ -47,6 +47,7 @@ def checkout() -> ResponseReturnValue:
         found = orgs.by_id(data.organization_id)
         access = require_org_access(found, Role.ORG_LEARNER, user=user, ip=client_address())
         require_active(access.organization)
+        require_member(access)
         booking = service.checkout(data, organization=access.organization, learner=user, actor=access.actor)
     return jsonify(booking=BookingOut.of(booking).to_json(), payment=PaymentOut.of(booking.payment).to_json()), 201
 

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from portal.bookings import queries, service
 from portal.bookings.rules import PlanType
 from portal.bookings.schemas import BookForm, PlanForm
-from portal.orgs.access import Access, org, require_active
+from portal.orgs.access import Access, org, require_active, require_member
 from portal.orgs.rules import Role
 from portal.providers.queries import verified_consultants
 from portal.web.forms import Form
@@ -58,6 +58,7 @@ def book(access: Access) -> ResponseReturnValue:
 def checkout(access: Access) -> ResponseReturnValue:
     """Books a session on the organization."""
     require_active(access.organization)
+    require_member(access)
     form = Form.posted(BookForm)
     booking = form.submit(service.book_from_page, organization=access.organization, learner=access.user, actor=access.actor)
     if booking is None:

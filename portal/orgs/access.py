@@ -82,6 +82,16 @@ def require_active(organization: Organization) -> None:
         raise Conflict(sentence, code="ORGANIZATION_NOT_ACTIVE")
 
 
+def require_member(access: Access) -> None:
+    """Lets only members take sessions on the organization; a platform admin who is none may look, not book.
+
+    Raises:
+        Forbidden: ``NOT_A_MEMBER``.
+    """
+    if access.membership is None or access.membership.status is not MembershipStatus.ACTIVE:
+        raise Forbidden("Not a member of this organization", code="NOT_A_MEMBER")
+
+
 def org(minimum_role: Role) -> Callable[[View], View]:
     """Marks a route as behind the gate; the view gets ``access`` in place of ``slug`` or ``organization_id``."""
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from portal import clock, db
+from portal.accounts.rules import PlatformRole
 from portal.billing.models import Payment
 from portal.bookings import service
 from portal.bookings.models import Booking
@@ -121,3 +122,23 @@ def test_the_page_takes_the_organizations_local_time(acme):
     with db.unit_of_work():
         booking = service.book_from_page(form, organization=acme.organization, learner=acme.owner, actor=world.as_self(acme.owner))
     assert (booking.starts_at.hour, booking.starts_at.minute) == (4, 0)
+
+
+def test_a_platform_admin_who_is_no_member_may_look_but_not_book(rung, app):
+    with app.app_context():
+        acme = world.make_company()
+        admin = world.make_user("admin@portal.test", role=PlatformRole.ADMIN)
+    client = world.sign_in(app.test_client(), admin)
+    assert client.get(f"/orgs/{acme.organization.slug}/book").status_code == 200
+    body = {
+        "planId": acme.plan.id,
+        "startsAt": (clock.now() + timedelta(days=1)).isoformat(),
+        "organizationId": acme.organization.id,
+        "consultantId": acme.consultant.id,
+    }
+    refused = client.post("/api/checkout", json=body, headers=world.csrf(client))
+    assert (refused.status_code, refused.json["code"]) == (403, "NOT_A_MEMBER")
+    assert client.post(f"/orgs/{acme.organization.slug}/book", data={}, headers=world.csrf(client)).status_code == 403
+    member = world.sign_in(app.test_client(), acme.owner)
+    booked = member.post("/api/checkout", json=body, headers=world.csrf(member))
+    assert (booked.status_code, booked.json["payment"]["amount"], booked.json["booking"]["status"]) == (201, 100_000, "CONFIRMED")
