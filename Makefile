@@ -53,7 +53,7 @@ setup: ## the virtual environment from requirements.lock, and the libraries for 
 	@now="$$(cat requirements.lock Makefile | sha256sum)"; \
 	if [ "$$now" != "$$(cat $(stamp) 2>/dev/null)" ]; then \
 	  [ -x $(uv) ] || $(python) -m pip install --quiet uv==$(uv_version); \
-	  $(uv) pip sync --quiet --require-hashes $(wheels_only) requirements.lock \
+	  $(uv) pip sync --quiet --compile-bytecode --require-hashes $(wheels_only) requirements.lock \
 	    || { echo "uv couldn't install all of it; trying pip, which has settings of its own."; \
 	         $(python) -m pip install --quiet --require-hashes --only-binary lxml,xmlsec -r requirements.lock; }; \
 	  echo "$$now" > $(stamp); \

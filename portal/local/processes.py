@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import psycopg
+
 from portal.local.errors import CannotStart
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,15 +70,28 @@ def wait_until_gone(pids: Iterable[int], *, seconds: float) -> bool:
 
 
 def migrate(environment: Mapping[str, str]) -> None:
-    """Brings the database up to date (``flask db upgrade``).
+    """Brings the database up to date (``flask db upgrade``), unless it is: then the app needn't be loaded for it.
 
     Raises:
         CannotStart: A migration failed; the database is as it was before that migration.
     """
+    if _is_current(environment["DATABASE_URL"]):
+        return
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
     done = subprocess.run(command, cwd=ROOT, env=dict(environment), check=False)  # noqa: S603 - our own command
     if done.returncode:
         raise CannotStart("The database couldn't be brought up to date: the reason stands above. Nothing else was started.")
+
+
+def _is_current(database_url: str) -> bool:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - a second's import that most users of this module don't need
+
+    try:
+        with psycopg.connect(database_url.replace("+psycopg", "", 1), connect_timeout=5) as connection:
+            applied = {version for (version,) in connection.execute("SELECT version_num FROM alembic_version")}
+    except psycopg.Error:
+        return False
+    return applied == set(ScriptDirectory(str(ROOT / "migrations")).get_heads())
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
