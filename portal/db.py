@@ -71,6 +71,11 @@ def is_id(value: str | None) -> bool:
         return False
 
 
+def containing(words: str) -> str:
+    """The pattern of ``ILIKE`` for texts that hold these words, whatever characters they have."""
+    return "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
+
 class _Session(BoundSession):
     """Reads of a GET go through a connection that can't write: PostgreSQL itself refuses."""
 

@@ -24,6 +24,7 @@ from portal.orgs.schemas import BillingIn, OrgInfoIn
 from portal.providers import service as providers
 from portal.providers.schemas import ConsultantIn
 from portal.setup import service as setup
+from portal.setup.rules import Step
 
 PASSWORD = "demo-portal-2026"  # noqa: S105 - printed by the command; the demo refuses a database with real people
 STORIES = (
@@ -85,7 +86,7 @@ def _organization(owner: User, *, name: str, domain: str, industry: str, state: 
         postal_code="560025",
         seats_total=25,
     )
-    setup.save_billing(billing, draft=draft)
+    setup.save(billing, draft=draft, step=Step.BILLING)
     setup.launch(draft, owner=owner, actor=actor)
     return draft
 

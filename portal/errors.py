@@ -91,3 +91,10 @@ class NotEnabled(DomainError):
 
     status = 501
     default_code = "NOT_ENABLED"
+
+
+class Unavailable(DomainError):
+    """Something outside the portal doesn't answer at the moment (503)."""
+
+    status = 503
+    default_code = "UNAVAILABLE"

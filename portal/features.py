@@ -6,24 +6,31 @@ from portal.billing import api as billing_api
 from portal.billing import views as billing_views
 from portal.bookings import api as bookings_api
 from portal.bookings import views as bookings_views
+from portal.home import api as home_api
 from portal.home import views as home_views
 from portal.invites import api as invites_api
 from portal.invites import views as invites_views
 from portal.operations import views as operations_views
 from portal.orgs import api as orgs_api
-from portal.orgs import views as orgs_views
+from portal.orgs.views import audit_log, media, members, settings, verification
 from portal.providers import api as providers_api
 from portal.setup import views as setup_views
 from portal.signin import api as signin_api
 from portal.signin import views as signin_views
+from portal.web import openapi
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     operations_views.bp,
     signin_views.bp,
     signin_api.bp,
     home_views.bp,
+    home_api.bp,
     setup_views.bp,
-    orgs_views.bp,
+    members.bp,
+    settings.bp,
+    audit_log.bp,
+    verification.bp,
+    media.bp,
     orgs_api.bp,
     invites_views.bp,
     invites_api.bp,
@@ -32,4 +39,5 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     bookings_api.bp,
     billing_views.bp,
     billing_api.bp,
+    openapi.bp,
 )

@@ -118,6 +118,12 @@ def state_name(code: str) -> str:
     return name
 
 
+def state_code(text: str) -> str | None:
+    """The code of a State given by its code or its name in any case, or None."""
+    wanted = text.strip().casefold()
+    return next((code for code, name in STATES.items() if wanted in {code, name.casefold()}), None)
+
+
 def financial_year(day: date) -> str:
     """The financial year, April to March, of a date in India: ``26-27`` from 1 April 2026 to 31 March 2027."""
     first = day.year if day.month >= _APRIL else day.year - 1

@@ -14,6 +14,7 @@ from portal.db import Json
 from portal.invites import tasks as invites
 from portal.operations import service as operations
 from portal.operations import tasks as sweeping
+from portal.setup import tasks as setup
 
 log = structlog.get_logger()
 
@@ -45,6 +46,8 @@ JOBS = {
         Job("accounts-send-link", accounts.send_link),
         Job("invites-send", invites.send),
         Job("invites-expire", invites.expire, cron="10 * * * *"),
+        Job("setup-clean-stale-drafts", setup.clean_stale_drafts, cron="20 3 * * *", timeout=1800),
+        Job("billing-final-invoice", billing.final_invoice),
         Job("billing-monthly-run", billing.monthly_run, cron="0 0 1 * *", timeout=3600),
         Job("billing-archive-invoice", billing.archive_invoice, queue="pdf"),
         Job("billing-send-invoice", billing.send_invoice, queue="pdf"),

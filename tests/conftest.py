@@ -10,8 +10,8 @@ from argon2 import PasswordHasher
 from flask_migrate import upgrade
 from sqlalchemy import text
 
+from portal import config, local, queue
 from portal import db as database
-from portal import local, queue
 from portal.accounts import service as accounts
 from portal.app import create_app
 from portal.config import Settings
@@ -77,3 +77,11 @@ def rung(tables):
     """The jobs that the test rang, in place of a worker; ``work_off`` runs them."""
     with queue.rung_here() as bells:
         yield bells
+
+
+@pytest.fixture
+def provider_orgs(settings, app):
+    """``ENABLE_PROVIDER_ORGS`` is on during the test."""
+    config.use(settings.model_copy(update={"enable_provider_orgs": True}))
+    yield
+    config.use(settings)

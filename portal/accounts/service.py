@@ -25,6 +25,11 @@ def actor_of(user: User, *, ip: str | None) -> Actor:
     return Actor(user_id=user.id, name=user.name, via=Via.SELF, ip=ip)
 
 
+def admin_actor_of(user: User, *, ip: str | None) -> Actor:
+    """A platform admin who acts for the platform."""
+    return Actor(user_id=user.id, name=user.name, via=Via.PLATFORM_ADMIN, ip=ip)
+
+
 def sign_up(data: SignUpIn, *, ip: str | None) -> User:
     """Makes an account and mails the link that verifies its address.
 

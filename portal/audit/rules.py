@@ -12,6 +12,11 @@ class Via(StrEnum):
     SELF = "SELF"
     SYSTEM = "SYSTEM"
 
+    @property
+    def label(self) -> str:
+        """The capacity in words."""
+        return {"MEMBER": "member", "PLATFORM_ADMIN": "platform admin", "SELF": "for themselves", "SYSTEM": "the portal"}[self.value]
+
 
 class Action(StrEnum):
     """Everything that is written down."""
@@ -22,6 +27,18 @@ class Action(StrEnum):
     ORG_DRAFTED = "ORG_DRAFTED"
     ORG_CREATED = "ORG_CREATED"
     ORG_LAUNCHED = "ORG_LAUNCHED"
+    ORG_APPROVED = "ORG_APPROVED"
+    ORG_REJECTED = "ORG_REJECTED"
+    ORG_SUSPENDED = "ORG_SUSPENDED"
+    ORG_REACTIVATED = "ORG_REACTIVATED"
+    ORG_DEACTIVATED = "ORG_DEACTIVATED"
+    MEMBER_ADDED = "MEMBER_ADDED"
+    MEMBER_ROLE_CHANGED = "MEMBER_ROLE_CHANGED"
+    MEMBER_SUSPENDED = "MEMBER_SUSPENDED"
+    MEMBER_REACTIVATED = "MEMBER_REACTIVATED"
+    MEMBER_REMOVED = "MEMBER_REMOVED"
+    OWNERSHIP_TRANSFERRED = "OWNERSHIP_TRANSFERRED"
+    PAYOUT_TERMS_CHANGED = "PAYOUT_TERMS_CHANGED"
     SETTINGS_CHANGED = "SETTINGS_CHANGED"
     INVITATION_SENT = "INVITATION_SENT"
     INVITATION_RESENT = "INVITATION_RESENT"
@@ -34,6 +51,45 @@ class Action(StrEnum):
     PLAN_RETIRED = "PLAN_RETIRED"
     BOOKING_MADE = "BOOKING_MADE"
     INVOICE_GENERATED = "INVOICE_GENERATED"
+
+    @property
+    def label(self) -> str:
+        """The act in words, as people read it in the log."""
+        return LABELS[self]
+
+
+LABELS = {
+    Action.USER_SIGNED_UP: "Account created",
+    Action.PASSWORD_CHANGED: "Password changed",
+    Action.PLATFORM_ROLE_CHANGED: "Platform role changed",
+    Action.ORG_DRAFTED: "Setup begun",
+    Action.ORG_CREATED: "Organization created",
+    Action.ORG_LAUNCHED: "Organization opened",
+    Action.ORG_APPROVED: "Organization approved",
+    Action.ORG_REJECTED: "Organization rejected",
+    Action.ORG_SUSPENDED: "Organization suspended",
+    Action.ORG_REACTIVATED: "Organization reactivated",
+    Action.ORG_DEACTIVATED: "Organization deactivated",
+    Action.MEMBER_ADDED: "Member added",
+    Action.MEMBER_ROLE_CHANGED: "Role changed",
+    Action.MEMBER_SUSPENDED: "Member suspended",
+    Action.MEMBER_REACTIVATED: "Member active again",
+    Action.MEMBER_REMOVED: "Member removed",
+    Action.OWNERSHIP_TRANSFERRED: "Ownership handed over",
+    Action.PAYOUT_TERMS_CHANGED: "Payout terms changed",
+    Action.SETTINGS_CHANGED: "Settings changed",
+    Action.INVITATION_SENT: "Invited",
+    Action.INVITATION_RESENT: "Invited again",
+    Action.INVITATION_REVOKED: "Invitation taken back",
+    Action.INVITATION_ACCEPTED: "Invitation accepted",
+    Action.INVITATIONS_IMPORTED: "File of invitations confirmed",
+    Action.CONSULTANT_REGISTERED: "Became a consultant",
+    Action.CONSULTANT_VERIFIED: "Consultant verified",
+    Action.PLAN_CREATED: "Plan added",
+    Action.PLAN_RETIRED: "Plan retired",
+    Action.BOOKING_MADE: "Session booked",
+    Action.INVOICE_GENERATED: "Invoice issued",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from flask.typing import ResponseReturnValue
 from portal import clock
 from portal.billing import queries
 from portal.billing.models import Invoice
-from portal.billing.schemas import InvoiceOut, InvoicesQuery
+from portal.billing.schemas import InvoiceOut, InvoicesQuery, MonthToDateOut, OutstandingOut, PendingChargesOut, SummaryOut
 from portal.billing.service import documents, invoices
 from portal.errors import NotFound
 from portal.orgs.access import Access, org, require_active
 from portal.orgs.rules import BillingMode, Role
 from portal.web.forms import query
+from portal.web.openapi import describes, listed, served, wrapped
 
 bp = Blueprint("billing_api", __name__, url_prefix="/api/organizations/<organization_id>/billing")
 PAGE_SIZE = 200
@@ -21,25 +22,29 @@ PAGE_SIZE = 200
 
 @bp.get("")
 @org(Role.ORG_MANAGER)
+@describes(answers={200: SummaryOut})
 def summary(access: Access) -> ResponseReturnValue:
     """The figures of now; amounts in paise."""
     organization, figures = access.organization, queries.summary(access.organization.id)
     is_invoiced = organization.billing_mode is BillingMode.INVOICED_MONTHLY
-    return jsonify(
-        billingMode=organization.billing_mode,
-        monthToDate={"gross": figures.month_gross, "paymentCount": figures.month_count},
-        outstanding={"amount": figures.outstanding, "invoiceCount": figures.outstanding_count},
-        netBalance=figures.outstanding,
-        pendingCharges={"amount": figures.unbilled, "paymentCount": figures.unbilled_count} if is_invoiced else None,
-        creditLimit=organization.credit_limit,
-        paymentTermsDays=organization.payment_terms_days,
-        contractStart=organization.contract_start,
-        contractEnd=organization.contract_end,
+    pending = PendingChargesOut(amount=figures.unbilled, payment_count=figures.unbilled_count)
+    shown = SummaryOut(
+        billing_mode=organization.billing_mode,
+        month_to_date=MonthToDateOut(gross=figures.month_gross, payment_count=figures.month_count),
+        outstanding=OutstandingOut(amount=figures.outstanding, invoice_count=figures.outstanding_count),
+        net_balance=figures.outstanding,
+        pending_charges=pending if is_invoiced else None,
+        credit_limit=organization.credit_limit,
+        payment_terms_days=organization.payment_terms_days,
+        contract_start=organization.contract_start,
+        contract_end=organization.contract_end,
     )
+    return jsonify(shown.to_json())
 
 
 @bp.get("/invoices")
 @org(Role.ORG_MANAGER)
+@describes(query=InvoicesQuery, answers={200: listed(InvoiceOut)})
 def list_invoices(access: Access) -> ResponseReturnValue:
     """Invoices, newest first."""
     filters = query(InvoicesQuery)
@@ -56,6 +61,7 @@ def list_invoices(access: Access) -> ResponseReturnValue:
 
 @bp.get("/invoices/<invoice_id>")
 @org(Role.ORG_MANAGER)
+@describes(answers={200: wrapped("invoice", InvoiceOut)})
 def show(access: Access, invoice_id: str) -> ResponseReturnValue:
     """One invoice with its lines."""
     return jsonify(invoice=_out(_found(access, invoice_id), with_lines=True).to_json())
@@ -63,6 +69,7 @@ def show(access: Access, invoice_id: str) -> ResponseReturnValue:
 
 @bp.get("/invoices/<invoice_id>/pdf")
 @org(Role.ORG_MANAGER)
+@describes(answers={200: served("application/pdf")})
 def pdf(access: Access, invoice_id: str) -> ResponseReturnValue:
     """One invoice's file."""
     made = documents.invoice_pdf(_found(access, invoice_id))
@@ -71,6 +78,7 @@ def pdf(access: Access, invoice_id: str) -> ResponseReturnValue:
 
 @bp.post("/generate-invoice")
 @org(Role.ORG_OWNER)
+@describes(answers={201: wrapped("invoice", InvoiceOut)}, refuses={400: ("NO_UNBILLED_PAYMENTS", "NOT_INVOICED_MONTHLY")})
 def generate(access: Access) -> ResponseReturnValue:
     """Closes the running period out by hand."""
     require_active(access.organization)

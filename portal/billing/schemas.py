@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from portal.billing.models import Invoice, InvoiceLine
 from portal.billing.rules import DisplayStatus, InvoiceStatus, PaymentMethod, PaymentStatus, display_status
+from portal.orgs.rules import BillingMode
 from portal.web.schema import In, Out
 
 
@@ -91,3 +92,38 @@ class InvoicesQuery(In):
     since: Annotated[date | None, Field(alias="from")] = None
     until: Annotated[date | None, Field(alias="to")] = None
     page: Annotated[int, Field(ge=1, le=100_000)] = 1
+
+
+class MonthToDateOut(Out):
+    """Succeeded payments since the 1st of the month (UTC), before GST, in paise."""
+
+    gross: int
+    payment_count: int
+
+
+class OutstandingOut(Out):
+    """What is owed on issued invoices, in paise."""
+
+    amount: int
+    invoice_count: int
+
+
+class PendingChargesOut(Out):
+    """What no invoice has billed yet, before GST, in paise."""
+
+    amount: int
+    payment_count: int
+
+
+class SummaryOut(Out):
+    """An organization's money now, in paise; ``pendingCharges`` is there under INVOICED_MONTHLY only."""
+
+    billing_mode: BillingMode | None
+    month_to_date: MonthToDateOut
+    outstanding: OutstandingOut
+    net_balance: int
+    pending_charges: PendingChargesOut | None
+    credit_limit: int | None
+    payment_terms_days: int
+    contract_start: date | None
+    contract_end: date | None

@@ -12,6 +12,7 @@ from portal.orgs.access import Access, org, require_active, require_member, requ
 from portal.orgs.rules import Role
 from portal.web.forms import json_body
 from portal.web.gates import client_address, require_user, signed_in
+from portal.web.openapi import describes, listed, wrapped
 from portal.web.security import limiter
 
 bp = Blueprint("bookings_api", __name__, url_prefix="/api")
@@ -20,6 +21,7 @@ NEWEST = 200
 
 @bp.get("/organizations/<organization_id>/plans")
 @org(Role.ORG_LEARNER)
+@describes(answers={200: listed(PlanOut)})
 def list_plans(access: Access) -> ResponseReturnValue:
     """The organization's catalogue."""
     rows = queries.plans_of_organization(access.organization.id)
@@ -28,6 +30,7 @@ def list_plans(access: Access) -> ResponseReturnValue:
 
 @bp.post("/organizations/<organization_id>/plans")
 @org(Role.ORG_ADMIN)
+@describes(body=PlanIn, answers={201: wrapped("plan", PlanOut)})
 def create_plan(access: Access) -> ResponseReturnValue:
     """Adds a plan."""
     plan = service.create_plan(json_body(PlanIn), organization=access.organization, actor=access.actor)
@@ -37,6 +40,11 @@ def create_plan(access: Access) -> ResponseReturnValue:
 @bp.post("/checkout")
 @limiter.limit("60/minute")
 @signed_in
+@describes(
+    body=CheckoutIn,
+    answers={201: wrapped("booking", BookingOut, payment=PaymentOut)},
+    refuses={403: ("NOT_A_MEMBER",), 404: ("PLAN_NOT_FOUND",), 409: ("SLOT_TAKEN",), 501: ("BILLING_MODE_NOT_ENABLED", "CARD_NOT_ENABLED")},
+)
 def checkout() -> ResponseReturnValue:
     """Books a session, on an organization or personally."""
     data = json_body(CheckoutIn)
@@ -54,6 +62,7 @@ def checkout() -> ResponseReturnValue:
 
 @bp.get("/bookings")
 @signed_in
+@describes(answers={200: listed(BookingOut)})
 def list_bookings() -> ResponseReturnValue:
     """The caller's own bookings."""
     rows = queries.bookings_of(require_user().id, limit=NEWEST)

@@ -7,20 +7,9 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from portal.bookings.models import Booking, Plan
 from portal.bookings.rules import BookingStatus, PlanType
-from portal.errors import Invalid
-from portal.money import parse_rupees
-from portal.web.schema import In, Out
+from portal.web.schema import In, Out, from_rupees
 
 HIGHEST_PRICE = 10_000_000_00
-
-
-def _from_rupees(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_rupees(value)
-    except Invalid as error:
-        raise ValueError(error.message) from None
 
 
 Title = Annotated[str, StringConstraints(min_length=2, max_length=120, pattern=r"^[^\x00-\x1f]*$")]
@@ -44,7 +33,7 @@ class PlanForm(In):
 
     plan_type: PlanType
     title: Title
-    price: Annotated[Paise, BeforeValidator(_from_rupees)]
+    price: Annotated[Paise, BeforeValidator(from_rupees)]
     description: Annotated[str, StringConstraints(max_length=1000)] | None = None
     duration_minutes: Minutes = 60
 

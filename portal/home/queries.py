@@ -1,14 +1,20 @@
-"""What an organization's home counts, and the layout's side bar and switcher."""
+"""What an organization's home and its analytics count."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Subquery, func, select
 
 from portal import db
+from portal.accounts.models import User
+from portal.billing.models import Payment
 from portal.bookings.models import Booking, Plan
+from portal.bookings.rules import BookingStatus
 from portal.invites.models import Invitation
 from portal.invites.rules.states import InvitationStatus
-from portal.orgs.models import Membership
+from portal.orgs.models import Membership, Organization
 from portal.orgs.rules import MembershipStatus
 
 
@@ -20,14 +26,99 @@ class Figures:
     invitations: int
     plans: int
     bookings: int
+    this_month: int
 
 
-def figures(organization_id: str) -> Figures:
-    """All counts in one statement."""
+def figures(organization_id: str, *, since: datetime, until: datetime) -> Figures:
+    """All counts in one statement; ``this_month`` counts sessions that start from ``since`` to before ``until``."""
     members = select(func.count()).where(Membership.organization_id == organization_id, Membership.status == MembershipStatus.ACTIVE)
     invitations = select(func.count()).where(Invitation.organization_id == organization_id, Invitation.status == InvitationStatus.PENDING)
     plans = select(func.count()).where(Plan.organization_id == organization_id, Plan.is_active)
-    bookings = select(func.count()).where(Booking.organization_id == organization_id)
-    statement = select(members.scalar_subquery(), invitations.scalar_subquery(), plans.scalar_subquery(), bookings.scalar_subquery())
-    counted = db.session.execute(statement).one()
-    return Figures(members=counted[0], invitations=counted[1], plans=counted[2], bookings=counted[3])
+    confirmed = select(func.count()).where(Booking.organization_id == organization_id, Booking.status == BookingStatus.CONFIRMED)
+    this_month = confirmed.where(Booking.starts_at >= since, Booking.starts_at < until)
+    counts = (members, invitations, plans, confirmed, this_month)
+    counted = db.session.execute(select(*(count.scalar_subquery() for count in counts))).one()
+    return Figures(*counted)
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What happened in a month of sessions; ``spend`` is paise before GST, net of refunds."""
+
+    start: date
+    sessions: int
+    spend: int
+    learners: int
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody's sessions in a range; ``spend`` is paise before GST, net of refunds."""
+
+    user_id: str
+    name: str
+    sessions: int
+    spend: int
+
+
+def by_month(organization: Organization, *, since: date, until: date) -> list[Month]:
+    """Confirmed sessions by the month in which they start, in the organization's zone; months without any are left out.
+
+    Args:
+        organization: Whose sessions.
+        since: The first day.
+        until: The day after the last one.
+    """
+    sessions = _sessions(organization, since=since, until=until)
+    statement = (
+        select(sessions.c.month, func.count(), func.sum(sessions.c.spend), func.count(sessions.c.learner_id.distinct()))
+        .group_by(sessions.c.month)
+        .order_by(sessions.c.month)
+    )
+    return [Month(start=row[0].date(), sessions=row[1], spend=int(row[2]), learners=row[3]) for row in db.session.execute(statement)]
+
+
+def top_learners(organization: Organization, *, since: date, until: date, limit: int) -> Sequence[Person]:
+    """Who took the most sessions."""
+    sessions = _sessions(organization, since=since, until=until)
+    return _top(sessions, sessions.c.learner_id, limit=limit)
+
+
+def top_consultants(organization: Organization, *, since: date, until: date, limit: int) -> Sequence[Person]:
+    """Who gave the most sessions."""
+    sessions = _sessions(organization, since=since, until=until)
+    return _top(sessions, sessions.c.consultant_id, limit=limit)
+
+
+def midnight(day: date, time_zone: str) -> datetime:
+    """The instant at which a day begins in a zone."""
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
+
+
+def _sessions(organization: Organization, *, since: date, until: date) -> Subquery:
+    first, after = midnight(since, organization.time_zone), midnight(until, organization.time_zone)
+    month = func.date_trunc("month", func.timezone(organization.time_zone, Booking.starts_at)).label("month")
+    spend = (Payment.amount - Payment.refunded_amount).label("spend")
+    statement = (
+        select(month, Booking.learner_id, Booking.consultant_id, spend)
+        .join(Payment, Payment.id == Booking.payment_id)
+        .where(
+            Booking.organization_id == organization.id,
+            Booking.status == BookingStatus.CONFIRMED,
+            Booking.starts_at >= first,
+            Booking.starts_at < after,
+        )
+    )
+    return statement.subquery()
+
+
+def _top(sessions: Subquery, who: ColumnElement[str], *, limit: int) -> Sequence[Person]:
+    number = func.count()
+    statement = (
+        select(User.id, User.name, number, func.sum(sessions.c.spend))
+        .join(sessions, who == User.id)
+        .group_by(User.id, User.name)
+        .order_by(number.desc(), func.lower(User.name), User.id)
+        .limit(limit)
+    )
+    return [Person(user_id=row[0], name=row[1], sessions=row[2], spend=int(row[3])) for row in db.session.execute(statement)]

@@ -1,8 +1,10 @@
-"""What the side bar shows, and the checklist on an organization's home."""
+"""What the side bar shows, the checklist on an organization's home, and the geometry of charts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
-from portal.orgs.rules import BillingMode, Kind, Role
+from portal.orgs.rules import BillingMode, Kind, Role, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +21,13 @@ def entries(*, kind: Kind, role: Role, billing_mode: BillingMode | None) -> list
     shown: list[tuple[bool, Entry]] = [
         (True, Entry("Home", "layout-dashboard", "home.show")),
         (True, Entry("Book", "calendar", "bookings.book")),
-        (True, Entry("Members", "users", "orgs.members")),
+        (True, Entry("Members", "users", "members.index")),
+        (kind.buys, Entry("Learners", "graduation-cap", "members.learners")),
         (role.rank >= Role.ORG_ADMIN.rank, Entry("Invitations", "mail", "invites.index")),
         (True, Entry("Plans", "layers", "bookings.plans")),
         (role.rank >= Role.ORG_MANAGER.rank and kind.buys and billing_mode is not None, Entry("Billing", "credit-card", "billing.index")),
+        (role.rank >= Role.ORG_MANAGER.rank, Entry("Analytics", "chart-column", "home.analytics")),
+        (role.rank >= Role.ORG_ADMIN.rank, Entry("Settings", "settings", "settings.show")),
     ]
     return [entry for allowed, entry in shown if allowed]
 
@@ -43,3 +48,63 @@ def checklist(*, members: int, invitations: int, plans: int, bookings: int) -> l
         Task("Add a plan that they can book", is_done=plans > 0, endpoint="bookings.plans"),
         Task("See the first booking", is_done=bookings > 0, endpoint="bookings.book"),
     ]
+
+
+def notice(name: str, status: Status, reason: str | None) -> str:
+    """What every page of an organization says above itself when it isn't simply active; empty when it is."""
+    if status is Status.PENDING_VERIFICATION:
+        return f"{name} is waiting to be verified. You can configure it and build the team; bookings and invoices start afterwards."
+    if status is Status.SUSPENDED:
+        because = f" ({reason})" if reason else ""
+        return f"{name} is suspended{because}: you can look at everything and change nothing. Ask the platform's staff."
+    return ""
+
+
+def quick_actions(*, role: Role) -> list[Entry]:
+    """What an admin does most often."""
+    if role.rank < Role.ORG_ADMIN.rank:
+        return []
+    return [
+        Entry("Invite people", "mail", "invites.index"),
+        Entry("Add a plan", "plus", "bookings.plans"),
+        Entry("Manage members", "users", "members.index"),
+        Entry("Settings", "settings", "settings.show"),
+    ]
+
+
+CHART_HEIGHT = 120
+BAR_STEP, BAR_WIDTH = 48, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of a chart, in units of its view box; the y axis points down."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    label: str
+    text: str
+
+
+def bars(items: Sequence[tuple[str, int, str]]) -> list[Bar]:
+    """The bars of a chart from (label, value, the value in words); the highest one fills the height, a zero has none."""
+    highest = max((value for _label, value, _text in items), default=0)
+    found = []
+    for index, (label, value, text) in enumerate(items):
+        height = max(value * CHART_HEIGHT // highest, 1) if value > 0 else 0
+        x = index * BAR_STEP + (BAR_STEP - BAR_WIDTH) // 2
+        found.append(Bar(x=x, y=CHART_HEIGHT - height, width=BAR_WIDTH, height=height, label=label, text=text))
+    return found
+
+
+def months_until(today: date, *, count: int) -> list[date]:
+    """The first days of the last ``count`` months, oldest first; the present month is the last."""
+    number = today.year * 12 + today.month - 1
+    return [date(each // 12, each % 12 + 1, 1) for each in range(number - count + 1, number + 1)]
+
+
+def month_after(day: date) -> date:
+    """The first day of the next month."""
+    return date(day.year + day.month // 12, day.month % 12 + 1, 1)

@@ -1,21 +1,29 @@
 """Pages: one's own organizations, an organization's home; and what the layout shows around every page."""
 
+from datetime import date
 from typing import NamedTuple
 
 from flask import Blueprint, g, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from portal import money
 from portal.audit import queries as audit
+from portal.audit.schemas import AuditFilter
 from portal.billing import queries as billing
-from portal.home import queries, rules
+from portal.home import rules, service
+from portal.home.schemas import AnalyticsQuery
 from portal.orgs import queries as orgs
 from portal.orgs.access import Access, org
 from portal.orgs.models import Organization
-from portal.orgs.rules import BillingMode, Role
+from portal.orgs.rules import BillingMode, Role, Status
+from portal.orgs.schemas import OrganizationsQuery
+from portal.orgs.service import members
 from portal.setup import queries as setup
+from portal.sheets import csv_bytes
+from portal.web.forms import query
 from portal.web.gates import require_user, signed_in
-from portal.web.page import page
+from portal.web.page import CSV, download, page, redirect_to
 
 bp = Blueprint("home", __name__)
 RECENT = 8
@@ -57,6 +65,8 @@ class Shell(NamedTuple):
     organizations: list[Place]
     nav: list[Link]
     banner: Banner | None
+    notice: str
+    admin_nav: list[Link]
 
 
 class Marked(NamedTuple):
@@ -66,6 +76,7 @@ class Marked(NamedTuple):
     slug: str
     kind: str
     logo_url: str | None
+    brand_url: str | None
 
 
 def shell() -> Shell | None:
@@ -94,15 +105,22 @@ def shell() -> Shell | None:
         organizations=places,
         nav=_links(access) if access else [],
         banner=banner,
+        notice=rules.notice(organization.name, organization.status, organization.status_reason) if organization else "",
+        admin_nav=_admin_links() if current_user.is_platform_admin else [],
     )
 
 
 @bp.get("/orgs")
 @signed_in
 def organizations() -> ResponseReturnValue:
-    """One's own organizations and unfinished setups."""
-    user = require_user()
-    return page("home/organizations.html", memberships=orgs.memberships_of(user.id), drafts=setup.drafts_of(user.id))
+    """One's own organizations and unfinished setups; who has neither begins at the welcome page."""
+    user, wanted = require_user(), query(OrganizationsQuery)
+    memberships, drafts = orgs.memberships_of(user.id), setup.drafts_of(user.id)
+    if not memberships and not drafts and not user.is_platform_admin:
+        return redirect_to("setup.welcome")
+    words = wanted.q.casefold()
+    shown = [row for row in memberships if words in row.organization.name.casefold() or words in row.organization.slug]
+    return page("home/organizations.html", memberships=shown, drafts=drafts, filters=wanted, has_any=bool(memberships))
 
 
 @bp.get("/orgs/<slug>/home")
@@ -111,22 +129,84 @@ def show(access: Access) -> ResponseReturnValue:
     """An organization's home."""
     organization = access.organization
     sees_money = access.may(Role.ORG_MANAGER) and organization.kind.buys
-    figures = queries.figures(organization.id)
-    tasks = rules.checklist(members=figures.members, invitations=figures.invitations, plans=figures.plans, bookings=figures.bookings)
+    counted = service.figures(organization)
+    tasks = rules.checklist(members=counted.members, invitations=counted.invitations, plans=counted.plans, bookings=counted.bookings)
     return page(
         "home/show.html",
         access=access,
-        figures=figures,
+        figures=counted,
         seats=orgs.seats(organization),
         money=billing.summary(organization.id) if sees_money else None,
         is_invoiced=organization.billing_mode is BillingMode.INVOICED_MONTHLY,
-        tasks=tasks if access.may(Role.ORG_ADMIN) and not all(task.is_done for task in tasks) else [],
-        activity=audit.latest(organization.id, limit=RECENT) if access.may(Role.ORG_MANAGER) else [],
+        tasks=tasks if _sees_checklist(access) and not all(task.is_done for task in tasks) else [],
+        quick=rules.quick_actions(role=access.role) if organization.status in {Status.ACTIVE, Status.PENDING_VERIFICATION} else [],
+        may_audit=access.may(Role.ORG_ADMIN),
+        activity=audit.rows(organization.id, AuditFilter(), limit=RECENT) if access.may(Role.ORG_MANAGER) else [],
     )
 
 
+@bp.post("/orgs/<slug>/checklist/dismiss")
+@org(Role.ORG_ADMIN)
+def dismiss_checklist(access: Access) -> ResponseReturnValue:
+    """Puts the first steps away, for this member alone."""
+    if access.membership is not None:
+        members.hide_checklist(access.membership)
+    return redirect_to("home.show", slug=access.organization.slug)
+
+
+@bp.get("/orgs/<slug>/analytics")
+@org(Role.ORG_MANAGER)
+def analytics(access: Access) -> ResponseReturnValue:
+    """Sessions, spend and seats by month, as charts with a table behind each."""
+    wanted = query(AnalyticsQuery)
+    figures = service.analytics(access.organization, months=int(wanted.months))
+    names = [_month_name(row.month) for row in figures.months]
+    months = list(zip(names, figures.months, strict=True))
+    charts = [
+        ("Sessions", "sessions", [(name, row.sessions, str(row.sessions)) for name, row in months]),
+        ("Spend", "spend", [(name, row.spend, money.format_inr(row.spend)) for name, row in months]),
+        ("Learners with a session", "learners", [(name, row.learners, str(row.learners)) for name, row in months]),
+    ]
+    return page(
+        "home/analytics.html",
+        block="figures",
+        access=access,
+        organization=access.organization,
+        figures=figures,
+        charts=[(title, name, rules.bars(items)) for title, name, items in charts],
+        wanted=wanted,
+        ranges=[(months, f"{months} months") for months in ("3", "6", "12", "24")],
+    )
+
+
+@bp.get("/orgs/<slug>/analytics.csv")
+@org(Role.ORG_MANAGER)
+def export_analytics(access: Access) -> ResponseReturnValue:
+    """The months as a file; money in rupees."""
+    figures = service.analytics(access.organization, months=int(query(AnalyticsQuery).months))
+    rows = ((row.month, row.sessions, row.learners, money.plain_amount(row.spend)) for row in figures.months)
+    content = csv_bytes(("Month", "Sessions", "Learners with a session", "Spend before GST (INR)"), rows)
+    return download(content, file_name=f"{access.organization.slug}-analytics.csv", media_type=CSV)
+
+
+def _month_name(month: str) -> str:
+    """``2026-11`` → ``Nov 26``."""
+    return f"{date.fromisoformat(month + '-01'):%b %y}"
+
+
+def _sees_checklist(access: Access) -> bool:
+    return access.may(Role.ORG_ADMIN) and access.membership is not None and access.membership.checklist_hidden_at is None
+
+
 def _marked(organization: Organization) -> Marked:
-    return Marked(name=organization.name, slug=organization.slug, kind=organization.kind, logo_url=None)
+    colors = [color.removeprefix("#") for color in (organization.primary_color, organization.secondary_color) if color]
+    return Marked(
+        name=organization.name,
+        slug=organization.slug,
+        kind=organization.kind,
+        logo_url=organization.logo_path,
+        brand_url=url_for("media.stylesheet", colors="-".join(colors)) if organization.primary_color else None,
+    )
 
 
 def _links(access: Access) -> list[Link]:
@@ -144,7 +224,14 @@ def _links(access: Access) -> list[Link]:
     ]
 
 
+def _admin_links() -> list[Link]:
+    here = request.blueprint == "verification"
+    return [Link(label="Organizations", icon="shield-check", url=url_for("verification.index"), is_current=here)]
+
+
 def _is_part_of(endpoint: str, here: str) -> bool:
     """Whether a page belongs to a side bar entry: the only entry of its blueprint, such as an import under Invitations."""
-    single = {"invites.index", "billing.index"}
+    single = {"invites.index", "billing.index", "settings.show"}
+    if endpoint == "settings.show" and here.startswith("audit_log."):
+        return True
     return endpoint in single and endpoint.partition(".")[0] == here.partition(".")[0]

@@ -24,6 +24,7 @@ class Invitation(Delivered, Identified, Base):
         CheckConstraint("email = lower(email)", name="email_lower"),
         CheckConstraint("role <> 'ORG_OWNER'", name="no_owner"),
         Index("uq_invitations_pending", "organization_id", "email", unique=True, postgresql_where=text("status = 'PENDING'")),
+        Index("ix_invitations_email", "email", postgresql_where=text("status = 'PENDING'")),
         Index("ix_invitations_organization_id_created_at", "organization_id", "created_at"),
         Index(
             "ix_invitations_due",

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import contains_eager
 
-from portal import crypto, db
+from portal import clock, crypto, db
 from portal.accounts.models import User
 from portal.errors import NotFound
 from portal.gateways.mail import Delivery
@@ -15,6 +15,7 @@ from portal.invites.models import Invitation, InvitationImport, InvitationImport
 from portal.invites.rules import Verdict
 from portal.invites.rules.states import InvitationStatus
 from portal.orgs.models import Organization
+from portal.orgs.rules import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,24 @@ def counts_by_status(organization_id: str) -> dict[InvitationStatus, int]:
     )
     found: dict[InvitationStatus, int] = {row.status: row.number for row in db.session.execute(statement)}
     return {status: found.get(status, 0) for status in InvitationStatus}
+
+
+def open_invitations_of(email: str) -> Sequence[Invitation]:
+    """What somebody is invited to at the moment, newest first, with the organization and the inviter."""
+    statement = (
+        select(Invitation)
+        .join(Invitation.organization)
+        .join(Invitation.inviter)
+        .options(contains_eager(Invitation.organization), contains_eager(Invitation.inviter))
+        .where(
+            Invitation.email == email,
+            Invitation.status == InvitationStatus.PENDING,
+            Invitation.expires_at > clock.now(),
+            Organization.status.in_((Status.ACTIVE, Status.PENDING_VERIFICATION)),
+        )
+        .order_by(Invitation.created_at.desc())
+    )
+    return db.session.scalars(statement).all()
 
 
 def pending_emails(organization_id: str) -> frozenset[str]:
@@ -144,10 +163,12 @@ def import_progress(import_id: str) -> Progress:
 
 
 def invitations_to_deliver(at: datetime, *, limit: int) -> Sequence[str]:
-    """Ids of invitations whose mail is due, for the sweep."""
+    """Ids of invitations whose mail is due, for the sweep; a suspended organization's wait, a deactivated one's never go."""
     statement = (
         select(Invitation.id)
+        .join(Invitation.organization)
         .where(
+            Organization.status.in_((Status.ACTIVE, Status.PENDING_VERIFICATION)),
             Invitation.delivery == Delivery.QUEUED,
             Invitation.delivery_due_at <= at,
             Invitation.status == InvitationStatus.PENDING,

@@ -10,7 +10,7 @@ from portal.gateways.mail import Delivery
 from portal.invites.models import Invitation
 from portal.invites.rules import Verdict
 from portal.invites.rules.states import LASTS_DAYS, LONGEST_DAYS, InvitationStatus
-from portal.orgs.rules import Role
+from portal.orgs.rules import MembershipStatus, Role
 from portal.web.schema import In, Out
 
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f]*$")]
@@ -63,6 +63,16 @@ class InvitationOut(Out):
         """The invitation as JSON shows it."""
         shown = cls.model_validate(invitation)
         return shown.model_copy(update={"token": token}) if token else shown
+
+
+class JoinedOut(Out):
+    """The membership that an accepted invitation came to."""
+
+    id: str
+    organization_id: str
+    user_id: str
+    role: Role
+    status: MembershipStatus
 
 
 class MappingIn(In):

@@ -16,6 +16,7 @@ from portal.invites.schemas import InvitationsQuery, MappingIn, PeopleIn, Previe
 from portal.invites.service import imports, invitations
 from portal.orgs import queries as orgs
 from portal.orgs.access import Access, org
+from portal.orgs.models import Membership
 from portal.orgs.rules import Role, default_role, invitable_roles
 from portal.web.forms import Form, form_data, query, uploaded_file
 from portal.web.gates import client_address, public, require_user, signed_in
@@ -151,11 +152,15 @@ def open_invitation(token: str) -> ResponseReturnValue:
 @signed_in
 def accept(token: str) -> ResponseReturnValue:
     """Joins the organization."""
-    membership = invitations.accept(token, user=require_user(), ip=client_address())
-    organization = orgs.by_id(membership.organization_id)
-    assert organization is not None
-    toast(f"Welcome to {organization.name}.")
-    return redirect_to("home.show", slug=organization.slug)
+    return _welcomed(invitations.accept(token, user=require_user(), ip=client_address()))
+
+
+@bp.post("/welcome/invitations/<invitation_id>/join")
+@signed_in
+def join(invitation_id: str) -> ResponseReturnValue:
+    """Joins the organization of an invitation to one's own verified address."""
+    membership = invitations.accept_own(invitation_id, user=require_user(), ip=client_address())
+    return _welcomed(membership)
 
 
 def preview(batch: InvitationImport, *, urls: dict[str, str]) -> dict[str, Any]:
@@ -177,6 +182,13 @@ def preview(batch: InvitationImport, *, urls: dict[str, str]) -> dict[str, Any]:
         "samples": imports.samples(batch) if is_checked and batch.mapping is None else [],
         "progress": None if is_checked else queries.import_progress(batch.id),
     }
+
+
+def _welcomed(membership: Membership) -> ResponseReturnValue:
+    organization = orgs.by_id(membership.organization_id)
+    assert organization is not None
+    toast(f"Welcome to {organization.name}.")
+    return redirect_to("home.show", slug=organization.slug)
 
 
 def _around(access: Access) -> imports.Surroundings:

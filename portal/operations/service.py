@@ -26,6 +26,7 @@ def sweep() -> Json:
         "accounts-send-link": accounts.links_to_deliver(at, limit=AT_ONCE),
         "invites-send": invites.invitations_to_deliver(at, limit=AT_ONCE),
         "billing-send-invoice": billing.mails_to_deliver(at, limit=AT_ONCE),
+        "billing-final-invoice": billing.awaiting_final_invoice(limit=AT_ONCE),
         "billing-archive-invoice": billing.invoices_to_archive(at - A_WHILE, limit=AT_ONCE),
     }
     for name, ids in rung.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import g
+from flask import g, request
 
 from portal.accounts.models import User
 from portal.audit.rules import Actor, Via
@@ -17,8 +17,10 @@ from portal.errors import Conflict, Forbidden, NotFound
 from portal.orgs import queries
 from portal.orgs.models import Membership, Organization
 from portal.orgs.rules import MembershipStatus, Role, Status
+from portal.orgs.service import require_open
 from portal.web.gates import client_address, named, require_user
 from portal.web.page import redirect_to
+from portal.web.transactions import SAFE_METHODS
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -93,7 +95,10 @@ def require_member(access: Access) -> None:
 
 
 def org(minimum_role: Role) -> Callable[[View], View]:
-    """Marks a route as behind the gate; the view gets ``access`` in place of ``slug`` or ``organization_id``."""
+    """Marks a route as behind the gate; the view gets ``access`` in place of ``slug`` or ``organization_id``.
+
+    A suspended organization is read-only: it answers whatever would change it with a 409.
+    """
 
     def wrap(view: View) -> View:
         @wraps(view)
@@ -103,6 +108,8 @@ def org(minimum_role: Role) -> Callable[[View], View]:
             found = queries.by_slug(slug) if slug is not None else queries.by_id(organization_id)
             access = require_org_access(found, minimum_role, user=user, ip=client_address())
             g.access = access
+            if request.method not in SAFE_METHODS:
+                require_open(access.organization)
             return view(access=access, **values)
 
         return named(gated, f"org({minimum_role})")  # type: ignore[return-value] # wraps() keeps the view's own shape

@@ -8,11 +8,26 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import User
 from portal.db import Base, Identified, Json
-from portal.orgs.rules import BillingMode, Kind, MembershipStatus, Role, SizeBucket, Status
+from portal.orgs.rules import (
+    BillingMode,
+    EarningsRecipient,
+    Kind,
+    MembershipStatus,
+    PayoutFrequency,
+    Role,
+    SizeBucket,
+    Status,
+    media_path,
+)
+from portal.orgs.rules.rates import DEFAULT_RATES
 
 
 class Organization(Identified, Base):
-    """A customer. Money is paise; dates of the contract are inclusive, in the organization's zone."""
+    """A customer. Money is paise, rates are basis points; dates of the contract are inclusive, in the organization's zone.
+
+    ``logo_file`` and ``banner_file`` are names below ``organizations/<id>/`` in the store; a replaced file stays there, because
+    a document that was issued with it may be rendered again.
+    """
 
     __tablename__ = "organizations"
     __table_args__ = (
@@ -22,7 +37,10 @@ class Organization(Identified, Base):
         CheckConstraint("credit_limit IS NULL OR credit_limit >= 0", name="credit_limit_not_negative"),
         CheckConstraint("payment_terms_days BETWEEN 0 AND 180", name="payment_terms_range"),
         CheckConstraint("contract_end IS NULL OR contract_start IS NULL OR contract_end >= contract_start", name="contract_order"),
+        CheckConstraint("platform_commission_rate + org_retain_rate + consultant_payout_rate = 10000", name="rates_sum"),
+        CheckConstraint("least(platform_commission_rate, org_retain_rate, consultant_payout_rate) >= 0", name="rates_not_negative"),
         Index("uq_organizations_slug", "slug", unique=True),
+        Index("ix_organizations_created_by", "created_by", postgresql_where=text("status = 'DRAFT'")),
         Index(
             "ix_organizations_invoiced",
             "id",
@@ -53,11 +71,34 @@ class Organization(Identified, Base):
     contract_start: Mapped[date | None]
     contract_end: Mapped[date | None]
     po_number: Mapped[str | None]
+    billing_contacts: Mapped[list[str]] = mapped_column(JSONB, default=list)
     primary_color: Mapped[str | None]
+    secondary_color: Mapped[str | None]
+    logo_file: Mapped[str | None]
+    banner_file: Mapped[str | None]
+    platform_commission_rate: Mapped[int] = mapped_column(default=DEFAULT_RATES.platform)
+    org_retain_rate: Mapped[int] = mapped_column(default=DEFAULT_RATES.organization)
+    consultant_payout_rate: Mapped[int] = mapped_column(default=DEFAULT_RATES.consultant)
+    payout_frequency: Mapped[PayoutFrequency] = mapped_column(
+        Enum(PayoutFrequency, native_enum=False, length=10), default=PayoutFrequency.MONTHLY
+    )
+    auto_approve_consultants: Mapped[bool] = mapped_column(default=False)
+    enforce_organization_plans: Mapped[bool] = mapped_column(default=False)
+    status_reason: Mapped[str | None]
     created_by: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id"))
     created_at: Mapped[datetime]
     launched_at: Mapped[datetime | None]
     first_payment_at: Mapped[datetime | None]
+
+    @property
+    def logo_path(self) -> str | None:
+        """Where browsers get the logo."""
+        return media_path(self.id, self.logo_file)
+
+    @property
+    def banner_path(self) -> str | None:
+        """Where browsers get the banner."""
+        return media_path(self.id, self.banner_file)
 
 
 class Membership(Identified, Base):
@@ -67,6 +108,7 @@ class Membership(Identified, Base):
     __table_args__ = (
         UniqueConstraint("organization_id", "user_id"),
         Index("ix_memberships_user_id", "user_id"),
+        CheckConstraint("custom_consultant_payout_rate BETWEEN 0 AND 10000", name="custom_rate_range"),
         Index(
             "ix_memberships_seats",
             "organization_id",
@@ -80,6 +122,14 @@ class Membership(Identified, Base):
     status: Mapped[MembershipStatus] = mapped_column(Enum(MembershipStatus, native_enum=False, length=12))
     joined_at: Mapped[datetime | None]
     seat_assigned_at: Mapped[datetime | None]
+    custom_consultant_payout_rate: Mapped[int | None]
+    earnings_recipient: Mapped[EarningsRecipient] = mapped_column(
+        Enum(EarningsRecipient, native_enum=False, length=12), default=EarningsRecipient.CONSULTANT
+    )
+    application_note: Mapped[str | None]
+    applied_at: Mapped[datetime | None]
+    approved_at: Mapped[datetime | None]
+    checklist_hidden_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
     user: Mapped[User] = relationship(lazy="raise")

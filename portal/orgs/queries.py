@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 from sqlalchemy.orm import contains_eager
 
 from portal import db
-from portal.accounts.models import User
+from portal.accounts.models import LoginSession, User
+from portal.errors import NotFound
 from portal.orgs.models import Membership, Organization
 from portal.orgs.rules import MembershipStatus, Role, Status
+from portal.orgs.schemas.members import MembersFilter
 
 HIDDEN = (Status.DRAFT, Status.DEACTIVATED)
 
@@ -55,33 +58,122 @@ def memberships_of(user_id: str) -> Sequence[Membership]:
     return db.session.scalars(statement).all()
 
 
-def visible_organizations() -> Sequence[Organization]:
-    """Every organization but drafts and deactivated ones, for platform admins."""
-    statement = select(Organization).where(Organization.status.not_in(HIDDEN)).order_by(Organization.created_at.desc())
-    return db.session.scalars(statement).all()
+def visible_organizations(*, limit: int, cursor: str | None = None) -> Sequence[Organization]:
+    """Organizations but drafts and deactivated ones, newest first, for platform admins."""
+    statement = select(Organization).where(Organization.status.not_in(HIDDEN))
+    if cursor is not None:
+        statement = statement.where(Organization.id < cursor)
+    return db.session.scalars(statement.order_by(Organization.id.desc()).limit(limit)).all()
 
 
-def members(organization_id: str, *, q: str = "", role: Role | None = None, limit: int, offset: int = 0) -> Sequence[Membership]:
-    """Members who aren't removed, by name, with their users."""
+def platform_organizations(*, q: str = "", status: Status | None, limit: int, offset: int = 0) -> Sequence[tuple[Organization, User]]:
+    """Launched organizations in one status (or all), longest waiting first, each with the user who set it up."""
     statement = (
-        _members(organization_id, q=q, role=role)
-        .options(contains_eager(Membership.user))
-        .order_by(func.lower(User.name), Membership.id)
+        _launched(q=q, status=status)
+        .with_only_columns(Organization, User)
+        .join(User, User.id == Organization.created_by)
+        .order_by(Organization.launched_at.desc() if status is None else Organization.launched_at, Organization.id)
         .limit(limit)
         .offset(offset)
+    )
+    return [(row[0], row[1]) for row in db.session.execute(statement)]
+
+
+def counts_by_status() -> dict[Status, int]:
+    """How many launched organizations there are in each status."""
+    statement = (
+        _launched(q="", status=None).with_only_columns(Organization.status, func.count().label("number")).group_by(Organization.status)
+    )
+    found: dict[Status, int] = {row.status: row.number for row in db.session.execute(statement)}
+    return {status: found.get(status, 0) for status in Status if status is not Status.DRAFT}
+
+
+def members(
+    organization_id: str,
+    filters: MembersFilter,
+    *,
+    limit: int | None,
+    offset: int = 0,
+) -> Sequence[Membership]:
+    """Members by name, with their users; removed ones only when they are asked for."""
+    statement = _members(organization_id, filters).options(contains_eager(Membership.user)).order_by(func.lower(User.name), Membership.id)
+    return db.session.scalars(statement.limit(limit).offset(offset)).all()
+
+
+def newest_members(
+    organization_id: str, filters: MembersFilter, *, limit: int, cursor: str | None
+) -> Sequence[tuple[Membership, datetime | None]]:
+    """Members, newest first, each with their last sign-in; ``cursor`` is the last id of the page before."""
+    last_sign_in = select(func.max(LoginSession.created_at)).where(LoginSession.user_id == Membership.user_id).scalar_subquery()
+    statement = _members(organization_id, filters).options(contains_eager(Membership.user)).add_columns(last_sign_in)
+    if cursor is not None:
+        statement = statement.where(Membership.id < cursor)
+    return [(row[0], row[1]) for row in db.session.execute(statement.order_by(Membership.id.desc()).limit(limit))]
+
+
+def last_sign_in(user_id: str) -> datetime | None:
+    """When a user signed in last."""
+    return db.session.scalar(select(func.max(LoginSession.created_at)).where(LoginSession.user_id == user_id))
+
+
+def count_members(organization_id: str, filters: MembersFilter) -> int:
+    """How many ``members`` would list."""
+    return db.session.scalar(_members(organization_id, filters).with_only_columns(func.count())) or 0
+
+
+def members_by_ids(organization_id: str, member_ids: Sequence[str]) -> Sequence[Membership]:
+    """Members of this organization by their ids, whatever their status, as they are now, with their users, by name."""
+    known = [member_id for member_id in member_ids if db.is_id(member_id)]
+    statement = (
+        select(Membership)
+        .join(Membership.user)
+        .options(contains_eager(Membership.user))
+        .where(Membership.organization_id == organization_id, Membership.id.in_(known))
+        .order_by(func.lower(User.name), Membership.id)
+        .execution_options(populate_existing=True)
     )
     return db.session.scalars(statement).all()
 
 
-def count_members(organization_id: str, *, q: str = "", role: Role | None = None) -> int:
-    """How many ``members`` would list."""
-    counted = _members(organization_id, q=q, role=role).with_only_columns(func.count())
-    return db.session.scalar(counted) or 0
+def require_member(organization_id: str, member_id: str) -> Membership:
+    """A member of this organization, whatever their status.
+
+    Raises:
+        NotFound: ``MEMBER_NOT_FOUND``.
+    """
+    found = members_by_ids(organization_id, [member_id])
+    if not found:
+        raise NotFound("There is no such member.", code="MEMBER_NOT_FOUND")
+    return found[0]
+
+
+def heirs(organization_id: str, *, without: str | None, limit: int) -> Sequence[Membership]:
+    """Active members who could become owner, highest ranks first."""
+    rank = case({role.value: role.rank for role in Role}, value=Membership.role, else_=0)
+    statement = (
+        select(Membership)
+        .join(Membership.user)
+        .options(contains_eager(Membership.user))
+        .where(Membership.organization_id == organization_id, Membership.status == MembershipStatus.ACTIVE, Membership.user_id != without)
+        .order_by(rank.desc(), func.lower(User.name))
+        .limit(limit)
+    )
+    return db.session.scalars(statement).all()
+
+
+def count_active_owners(organization_id: str) -> int:
+    """How many active owners there are."""
+    statement = select(func.count()).where(
+        Membership.organization_id == organization_id,
+        Membership.status == MembershipStatus.ACTIVE,
+        Membership.role == Role.ORG_OWNER,
+    )
+    return db.session.scalar(statement) or 0
 
 
 def member_emails(organization_id: str) -> frozenset[str]:
     """The addresses of everybody who isn't removed."""
-    return frozenset(db.session.scalars(_members(organization_id, q="", role=None).with_only_columns(User.email)))
+    return frozenset(db.session.scalars(_members(organization_id, MembersFilter()).with_only_columns(User.email)))
 
 
 def seats(organization: Organization) -> Seats:
@@ -113,15 +205,25 @@ def holds_seat(organization_id: str) -> ColumnElement[bool]:
     )
 
 
-def _members(organization_id: str, *, q: str, role: Role | None) -> Select[Membership]:
-    statement = (
-        select(Membership)
-        .join(Membership.user)
-        .where(Membership.organization_id == organization_id, Membership.status != MembershipStatus.REMOVED)
-    )
-    if q:
-        pattern = "%" + q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+def _members(organization_id: str, filters: MembersFilter) -> Select[Membership]:
+    statement = select(Membership).join(Membership.user).where(Membership.organization_id == organization_id)
+    if filters.status is None:
+        statement = statement.where(Membership.status != MembershipStatus.REMOVED)
+    else:
+        statement = statement.where(Membership.status == filters.status)
+    if filters.q:
+        pattern = db.containing(filters.q)
         statement = statement.where(or_(User.name.ilike(pattern), User.email.ilike(pattern)))
-    if role is not None:
-        statement = statement.where(Membership.role == role)
+    if filters.role is not None:
+        statement = statement.where(Membership.role == filters.role)
+    return statement
+
+
+def _launched(*, q: str, status: Status | None) -> Select[Organization]:
+    statement = select(Organization).where(Organization.launched_at.is_not(None))
+    if status is not None:
+        statement = statement.where(Organization.status == status)
+    if q:
+        pattern = db.containing(q)
+        statement = statement.where(or_(Organization.name.ilike(pattern), Organization.slug.ilike(pattern)))
     return statement

@@ -3,18 +3,19 @@
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from portal.accounts.service import actor_of
-from portal.audit.rules import Actor, Via
+from portal.accounts.service import actor_of, admin_actor_of
 from portal.providers import service
 from portal.providers.schemas import ConsultantIn, ConsultantOut
 from portal.web.forms import json_body
 from portal.web.gates import admin, client_address, require_user, signed_in
+from portal.web.openapi import describes, wrapped
 
 bp = Blueprint("providers_api", __name__, url_prefix="/api")
 
 
 @bp.post("/consultants/profile")
 @signed_in
+@describes(body=ConsultantIn, answers={201: wrapped("consultant", ConsultantOut)}, refuses={403: ("EMAIL_NOT_VERIFIED",)})
 def register() -> ResponseReturnValue:
     """The caller becomes a consultant."""
     user = require_user()
@@ -24,8 +25,9 @@ def register() -> ResponseReturnValue:
 
 @bp.post("/admin/consultants/<user_id>/verify")
 @admin
+@describes(answers={200: wrapped("consultant", ConsultantOut)})
 def verify(user_id: str) -> ResponseReturnValue:
     """A platform admin lets a consultant give sessions."""
     user = require_user()
-    actor = Actor(user_id=user.id, name=user.name, via=Via.PLATFORM_ADMIN, ip=client_address())
+    actor = admin_actor_of(user, ip=client_address())
     return jsonify(consultant=ConsultantOut.model_validate(service.verify(user_id, actor=actor)).to_json())

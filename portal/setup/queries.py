@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import func, select
 
@@ -46,6 +47,26 @@ def drafts_of(user_id: str) -> list[Draft]:
 def progress(organization_id: str) -> SetupProgress:
     """How far a setup is."""
     return db.session.get_one(SetupProgress, organization_id)
+
+
+def lock_stale(idle_since: datetime, *, limit: int) -> Sequence[Organization]:
+    """Locks drafts that nobody has touched since an instant, passing over those that somebody else holds."""
+    statement = (
+        select(Organization)
+        .join(SetupProgress, SetupProgress.organization_id == Organization.id)
+        .where(Organization.status == Status.DRAFT, SetupProgress.touched_at < idle_since, SetupProgress.abandoned_at.is_(None))
+        .order_by(SetupProgress.touched_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    return db.session.scalars(statement).all()
+
+
+def to_clean(*, limit: int) -> Sequence[str]:
+    """Ids of given-up drafts whose files may still be there."""
+    statement = select(SetupProgress.organization_id).where(SetupProgress.abandoned_at.is_not(None), SetupProgress.cleaned_at.is_(None))
+    return db.session.scalars(statement.order_by(SetupProgress.abandoned_at).limit(limit)).all()
 
 
 def staged(organization_id: str) -> Sequence[StagedInvitee]:

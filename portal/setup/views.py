@@ -8,23 +8,26 @@ from flask.typing import ResponseReturnValue
 from portal import india
 from portal.accounts.service import actor_of
 from portal.invites import queries as invites
-from portal.invites.rules import Verdict
 from portal.invites.schemas import MappingIn, PeopleIn
 from portal.invites.service import imports
 from portal.invites.views import preview
 from portal.orgs import service as orgs
 from portal.orgs.access import draft_creator
 from portal.orgs.models import Organization
-from portal.orgs.rules import BillingMode, Kind, Role, SizeBucket, default_role, invitable_roles
-from portal.orgs.schemas import BillingIn, OrgInfoIn
+from portal.orgs.rules import BillingMode, Kind, Role, default_role, invitable_roles
+from portal.orgs.rules.images import picture_from
+from portal.orgs.schemas import BillingIn, ColorsIn, Group, OrgInfoIn, RevenueIn
+from portal.orgs.service.branding import slot_of
+from portal.orgs.views.settings import choices, shown
 from portal.setup import queries, service
 from portal.setup.rules import Step, next_step, steps_for
-from portal.web.forms import Form, form_data, uploaded_file
+from portal.setup.schemas import OnboardingIn
+from portal.web.forms import Form, form_data, has_upload, uploaded_file
 from portal.web.gates import client_address, require_user, signed_in
 from portal.web.page import page, redirect_to, toast
+from portal.web.schema import In
 
 bp = Blueprint("setup", __name__)
-BOOKABLE_MODES = (BillingMode.INVOICED_MONTHLY,)
 
 
 class StepItem(NamedTuple):
@@ -76,26 +79,71 @@ def save_info(draft: Organization) -> ResponseReturnValue:
 @draft_creator
 def billing(draft: Organization) -> ResponseReturnValue:
     """How the organization will pay."""
-    address = draft.address or {}
-    values = {
-        "billing_mode": draft.billing_mode or BillingMode.INVOICED_MONTHLY,
-        "line1": address.get("line1"),
-        "line2": address.get("line2"),
-        "city": address.get("city"),
-        "postal_code": address.get("postalCode"),
-    }
-    for name in ("gstin", "state_code", "payment_terms_days", "seats_total", "po_number"):
-        values[name] = getattr(draft, name)
-    return _billing_page(draft, Form(BillingIn, values))
+    values = shown(BillingIn.values_of(draft))
+    values["billing_mode"] = values["billing_mode"] or BillingMode.INVOICED_MONTHLY
+    return _step_page(draft, Step.BILLING, Form(BillingIn, values))
 
 
 @bp.post("/orgs/<organization_id>/setup/billing")
 @draft_creator
 def save_billing(draft: Organization) -> ResponseReturnValue:
     """Saves how the organization will pay."""
-    form = Form.posted(BillingIn)
-    saved = form.submit(service.save_billing, draft=draft)
-    return _billing_page(draft, form, status=422) if saved is None else _onward(saved, Step.BILLING)
+    return _save(draft, Step.BILLING, BillingIn)
+
+
+@bp.get("/orgs/<organization_id>/setup/rates")
+@draft_creator
+def rates(draft: Organization) -> ResponseReturnValue:
+    """How sessions will be split."""
+    return _step_page(draft, Step.RATES, Form(RevenueIn, shown(RevenueIn.values_of(draft))))
+
+
+@bp.post("/orgs/<organization_id>/setup/rates")
+@draft_creator
+def save_rates(draft: Organization) -> ResponseReturnValue:
+    """Saves how sessions will be split."""
+    return _save(draft, Step.RATES, RevenueIn)
+
+
+@bp.get("/orgs/<organization_id>/setup/branding")
+@draft_creator
+def branding(draft: Organization) -> ResponseReturnValue:
+    """What the organization looks like."""
+    return _step_page(draft, Step.BRANDING, Form(ColorsIn, shown(ColorsIn.values_of(draft))))
+
+
+@bp.post("/orgs/<organization_id>/setup/branding")
+@draft_creator
+def save_branding(draft: Organization) -> ResponseReturnValue:
+    """Saves the colours."""
+    return _save(draft, Step.BRANDING, ColorsIn)
+
+
+@bp.post("/orgs/<organization_id>/setup/branding/<slot>")
+@draft_creator
+def upload_picture(draft: Organization, slot: str) -> ResponseReturnValue:
+    """Takes a logo or banner into the draft."""
+    place = slot_of(slot)
+    user = require_user()
+    form = Form(ColorsIn, shown(ColorsIn.values_of(draft)))
+
+    def act() -> Organization:
+        file_name, content = uploaded_file(place.value)
+        picture = picture_from(content, file_name=file_name, slot=place)
+        return service.save_picture(picture, draft=draft, slot=place, actor=actor_of(user, ip=client_address()))
+
+    if form.submit_with(act, field=place.value) is None:
+        return _step_page(draft, Step.BRANDING, form, status=422)
+    toast(f"{place.label}: the new picture is in place.")
+    return redirect_to("setup.branding", organization_id=draft.id)
+
+
+@bp.post("/orgs/<organization_id>/setup/branding/<slot>/remove")
+@draft_creator
+def remove_picture(draft: Organization, slot: str) -> ResponseReturnValue:
+    """Takes a logo or banner out of the draft."""
+    service.remove_picture(slot_of(slot), draft=draft, actor=actor_of(require_user(), ip=client_address()))
+    return redirect_to("setup.branding", organization_id=draft.id)
 
 
 @bp.get("/orgs/<organization_id>/setup/invite")
@@ -110,12 +158,9 @@ def invite(draft: Organization) -> ResponseReturnValue:
 def stage(draft: Organization) -> ResponseReturnValue:
     """Stages the addresses of the text box."""
     form = Form.posted(PeopleIn)
-    around = service.around(draft, creator=require_user())
-    judged = form.submit(lambda data: imports.judge_text(data.people, default_role=data.role, around=around))
-    if judged is None:
+    refused = form.submit(lambda data: service.stage_text(data.people, draft=draft, creator=require_user(), role=data.role))
+    if refused is None:
         return _invite_page(draft, form, status=422)
-    service.stage(imports.people_in(judged, default_role=default_role(draft.kind)), draft=draft)
-    refused = [row for row in judged if row.verdict is not Verdict.NEW]
     if not refused:
         return redirect_to("setup.invite", organization_id=draft.id)
     form.values["people"] = "\n".join(row.email for row in refused)
@@ -127,12 +172,10 @@ def stage(draft: Organization) -> ResponseReturnValue:
 @draft_creator
 def upload(draft: Organization) -> ResponseReturnValue:
     """Reads a file and leads to its preview."""
-    role, creator = default_role(draft.kind), require_user()
-    form = Form(PeopleIn, {"role": role})
-    around = service.around(draft, creator=creator)
+    form = Form(PeopleIn, {"role": default_role(draft.kind)})
+    creator = require_user()
     batch = form.submit_with(
-        lambda: imports.stage(imports.Upload(*uploaded_file("file")), default_role=role, around=around, creator=creator),
-        field="file",
+        lambda: service.stage_upload(imports.Upload(*uploaded_file("file")), draft=draft, creator=creator), field="file"
     )
     if batch is None:
         return _invite_page(draft, form, status=422)
@@ -187,17 +230,53 @@ def unstage(draft: Organization, invitee_id: str) -> ResponseReturnValue:
 @draft_creator
 def review(draft: Organization) -> ResponseReturnValue:
     """Everything once more, with links to change it."""
-    return page("setup/review.html", staged=queries.staged(draft.id), states=india.STATES, **_frame(draft, Step.REVIEW))
+    return _review_page(draft, Form(In))
 
 
 @bp.post("/orgs/<organization_id>/setup/launch")
 @draft_creator
 def launch(draft: Organization) -> ResponseReturnValue:
-    """Opens the organization."""
-    user = require_user()
-    if service.launch(draft, owner=user, actor=actor_of(user, ip=client_address())):
-        toast(f"{draft.name} is open. Your invitations are on the way.")
+    """Opens the organization; a second click finds it open."""
+    user, form = require_user(), Form.posted(In)
+    launched = form.submit(lambda _data: service.launch(draft, owner=user, actor=actor_of(user, ip=client_address())))
+    if launched is None:
+        return _review_page(draft, form, status=422)
+    if launched:
+        toast(f"{draft.name} is open." if draft.kind is Kind.BUYER else f"{draft.name} is set up and waits to be verified.")
     return redirect_to("home.show", slug=draft.slug)
+
+
+@bp.post("/orgs/<organization_id>/setup/discard")
+@draft_creator
+def discard(draft: Organization) -> ResponseReturnValue:
+    """Gives the setup up."""
+    service.discard(draft, actor=actor_of(require_user(), ip=client_address()))
+    toast(f"The setup of {draft.name} is given up. Nobody was invited.")
+    return redirect_to("home.organizations")
+
+
+@bp.get("/welcome")
+@signed_in
+def welcome() -> ResponseReturnValue:
+    """What a new user does first: join with an invitation, or set up an organization."""
+    return _welcome_page(Form(OnboardingIn, {"billing_email": require_user().email, "billing_mode": BillingMode.INVOICED_MONTHLY}))
+
+
+@bp.post("/welcome")
+@signed_in
+def begin() -> ResponseReturnValue:
+    """Saves the form as a draft, with the people to be invited; a file goes to its preview."""
+    user = require_user()
+    form = Form.posted(OnboardingIn)
+    upload = imports.Upload(*uploaded_file("file")) if has_upload("file") else None
+    form.values.pop("upload", None)
+    begun = form.submit(service.begin, upload=upload, creator=user, actor=actor_of(user, ip=client_address()))
+    if begun is None:
+        return _welcome_page(form, status=422)
+    draft, batch = begun
+    if batch is None:
+        return _onward(draft, Step.INFO)
+    return redirect_to("setup.show_import", organization_id=draft.id, import_id=batch.id)
 
 
 def _frame(draft: Organization | None, current: Step) -> dict[str, Any]:
@@ -216,15 +295,47 @@ def _onward(draft: Organization, step: Step) -> ResponseReturnValue:
 
 
 def _info_page(draft: Organization | None, form: Form[OrgInfoIn], *, status: int = 200) -> ResponseReturnValue:
-    kinds = [(kind.value, kind.label) for kind in Kind if kind is Kind.BUYER or orgs.provider_orgs_are_on()]
-    sizes = [("", "Choose a size"), *((size.value, size.label) for size in SizeBucket)]
-    return page("setup/info.html", form=form, kinds=kinds, sizes=sizes, status=status, **_frame(draft, Step.INFO))
+    kinds = [(kind.value, kind.label, kind.explanation) for kind in Kind if kind is Kind.BUYER or orgs.provider_orgs_are_on()]
+    return page("setup/info.html", form=form, kinds=kinds, sizes=choices()["sizes"], status=status, **_frame(draft, Step.INFO))
 
 
-def _billing_page(draft: Organization, form: Form[BillingIn], *, status: int = 200) -> ResponseReturnValue:
-    modes = [(mode.value, mode.label, mode.explanation) for mode in BOOKABLE_MODES]
-    states = [("", "Choose a state"), *((code, f"{name} ({code})") for code, name in india.STATES.items())]
-    return page("setup/billing.html", form=form, modes=modes, states=states, status=status, **_frame(draft, Step.BILLING))
+def _welcome_page(form: Form[OnboardingIn], *, status: int = 200) -> ResponseReturnValue:
+    user = require_user()
+    allowed = invitable_roles(Kind.BUYER, inviter=Role.ORG_OWNER, provider_orgs=orgs.provider_orgs_are_on())
+    return page(
+        "setup/welcome.html",
+        form=form,
+        status=status,
+        user=user,
+        invitations=invites.open_invitations_of(user.email) if user.email_verified_at else [],
+        drafts=queries.drafts_of(user.id),
+        roles=[(role.value, role.label) for role in allowed],
+        modes=choices()["modes"],
+        sizes=choices()["sizes"],
+    )
+
+
+def _save(draft: Organization, step: Step, schema: type[Group]) -> ResponseReturnValue:
+    form = Form.posted(schema)
+    saved = form.submit(service.save, draft=draft, step=step)
+    return _step_page(draft, step, form, status=422) if saved is None else _onward(saved, step)
+
+
+def _review_page(draft: Organization, form: Form[In], *, status: int = 200) -> ResponseReturnValue:
+    return page(
+        "setup/review.html",
+        form=form,
+        staged=queries.staged(draft.id),
+        states=india.STATES,
+        rates=shown(RevenueIn.values_of(draft)),
+        status=status,
+        **_frame(draft, Step.REVIEW),
+    )
+
+
+def _step_page(draft: Organization, step: Step, form: Form[Any], *, status: int = 200) -> ResponseReturnValue:
+    """A step whose form is a group of the organization's settings."""
+    return page(f"setup/{step.value}.html", form=form, organization=draft, status=status, **choices(), **_frame(draft, step))
 
 
 def _invite_page(draft: Organization, form: Form[PeopleIn], *, status: int = 200) -> ResponseReturnValue:

@@ -12,6 +12,7 @@ from portal.web import cookie
 from portal.web.cookie import browser
 from portal.web.forms import json_body
 from portal.web.gates import client_address, public, require_user, signed_in
+from portal.web.openapi import describes, wrapped
 from portal.web.security import account_limit, sign_in_limit
 
 bp = Blueprint("signin_api", __name__, url_prefix="/api/auth")
@@ -20,6 +21,7 @@ bp = Blueprint("signin_api", __name__, url_prefix="/api/auth")
 @bp.post("/signup")
 @sign_in_limit
 @public
+@describes(body=SignUpIn, answers={201: wrapped("user", UserOut)}, refuses={409: ("EMAIL_TAKEN",)})
 def signup() -> ResponseReturnValue:
     """Makes an account and signs in."""
     user = service.sign_up(json_body(SignUpIn), ip=client_address())
@@ -33,6 +35,7 @@ def signup() -> ResponseReturnValue:
 @sign_in_limit
 @account_limit
 @public
+@describes(body=SignInIn, answers={200: wrapped("user", UserOut)}, refuses={401: ("WRONG_PASSWORD",)})
 def login() -> ResponseReturnValue:
     """Signs in by password."""
     user = service.sign_in(json_body(SignInIn))
@@ -44,6 +47,7 @@ def login() -> ResponseReturnValue:
 
 @bp.post("/logout")
 @signed_in
+@describes(answers={200: wrapped("signedOut", bool)})
 def logout() -> ResponseReturnValue:
     """Ends the sign-in of this client."""
     service.close_session(cookie.sign_out())
@@ -52,6 +56,7 @@ def logout() -> ResponseReturnValue:
 
 @bp.get("/me")
 @signed_in
+@describes(answers={200: wrapped("user", UserOut, memberships=list[MembershipOut])})
 def me() -> ResponseReturnValue:
     """Who is signed in, and where they are a member."""
     user = require_user()
@@ -61,6 +66,7 @@ def me() -> ResponseReturnValue:
 
 @bp.get("/csrf")
 @public
+@describes(answers={200: wrapped("csrfToken", str)})
 def csrf() -> ResponseReturnValue:
     """The token that state-changing calls send as ``X-CSRFToken``."""
     return jsonify(csrfToken=generate_csrf())

@@ -82,8 +82,8 @@ def signup_post() -> ResponseReturnValue:
     service.close_session(cookie.sign_out())
     service.open_session(user, **browser())
     cookie.sign_in(user)
-    toast(f"Welcome, {user.name}. We have sent a link to {user.email}; open it to confirm the address.")
-    return redirect_to_path(local_path(form.values.get("next"), otherwise=url_for("home.organizations")))
+    toast(f"We have sent a link to {user.email}; open it to confirm the address.")
+    return redirect_to_path(local_path(form.values.get("next"), otherwise=url_for("setup.welcome")))
 
 
 @bp.post("/signout")

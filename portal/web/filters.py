@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from flask import Flask
 
-from portal import money
+from portal import clock, money
 from portal.gateways import rendering
 
 NOTHING = "—"
@@ -30,8 +30,17 @@ def count(number: int, singular: str, plural: str = "") -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
+def ago(value: datetime) -> str:
+    """How long ago an instant was: ``just now``, ``2 minutes ago``, ``3 days ago``."""
+    seconds = max(int((clock.now() - value).total_seconds()), 0)
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{count(seconds // size, word)} ago"
+    return "just now"
+
+
 def init_app(app: Flask) -> None:
     """Makes the filters known to the templates."""
     app.jinja_env.filters.update(
-        money=money.format_inr, amount=money.format_amount, date=show_date, instant=show_instant, iso=machine_instant, count=count
+        money=money.format_inr, amount=money.format_amount, date=show_date, instant=show_instant, iso=machine_instant, count=count, ago=ago
     )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
 from portal import db
-from portal.errors import Conflict, Invalid, TooLarge, Unauthenticated
+from portal.errors import Conflict, DomainError, Forbidden, Invalid, TooLarge, Unauthenticated, Unavailable
 
 Schema = TypeVar("Schema", bound=BaseModel)
 Made = TypeVar("Made")
@@ -40,6 +40,7 @@ class Form(Generic[Schema]):
         values: What stands in each field.
         errors: Field → sentences.
         messages: Sentences that belong to no field.
+        refusal: What the act refused with, or None.
     """
 
     def __init__(self, schema: type[Schema], values: Mapping[str, Any] | None = None) -> None:
@@ -47,6 +48,7 @@ class Form(Generic[Schema]):
         self.values: dict[str, Any] = dict(values or {})
         self.errors: dict[str, list[str]] = {}
         self.messages: list[str] = []
+        self.refusal: DomainError | None = None
 
     @classmethod
     def posted(cls, schema: type[Schema]) -> "Form[Schema]":
@@ -64,8 +66,9 @@ class Form(Generic[Schema]):
             return act(data, **arguments)
         except ValidationError as error:
             self.errors = field_errors(error)
-        except (Invalid, Conflict, Unauthenticated) as error:
+        except (Invalid, Conflict, Forbidden, TooLarge, Unauthenticated) as error:
             db.abandon()
+            self.refusal = error
             self.errors = {name: list(sentences) for name, sentences in error.details.items()}
             if not self.errors:
                 self.messages = [error.message]
@@ -75,8 +78,9 @@ class Form(Generic[Schema]):
         """Calls an act that reads something else than fields (an upload); what it refuses stands beside ``field``."""
         try:
             return act()
-        except (Invalid, Conflict, TooLarge) as error:
+        except (Invalid, Conflict, TooLarge, Unavailable) as error:
             db.abandon()
+            self.refusal = error
             self.errors = {field: [error.message]}
         return None
 
@@ -108,6 +112,17 @@ def form_data(schema: type[Schema]) -> Schema:
         Invalid: A field is wrong.
     """
     return _checked(schema, {name: value for name, value in request.form.items() if value != "" and name != "csrf_token"})
+
+
+def form_list(field: str) -> list[str]:
+    """Every value that was posted under one name, such as the boxes that were ticked."""
+    return request.form.getlist(field)
+
+
+def has_upload(field: str) -> bool:
+    """Whether a file was chosen."""
+    upload = request.files.get(field)
+    return bool(upload and upload.filename)
 
 
 def uploaded_file(field: str) -> tuple[str, bytes]:
@@ -142,10 +157,11 @@ def field_errors(error: ValidationError) -> dict[str, list[str]]:
     """Pydantic's findings as plain sentences beside their fields."""
     found: dict[str, list[str]] = {}
     for item in error.errors(include_url=False):
-        name = ".".join(str(part) for part in item["loc"]) or "form"
+        name = ".".join(part for part in item["loc"] if isinstance(part, str)) or "form"
         template = SENTENCES.get(item["type"])
         sentence = template.format(**item.get("ctx", {})) if template else _own_sentence(str(item["msg"]))
-        found.setdefault(name, []).append(sentence)
+        place = next((part for part in item["loc"] if isinstance(part, int)), None)
+        found.setdefault(name, []).append(sentence if place is None else f"Number {place + 1}: {sentence}")
     return found
 
 

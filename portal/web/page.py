@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 from flask import Response, flash, get_flashed_messages, make_response, redirect, render_template, request, url_for
 from jinja2_fragments.flask import render_block
 
+CSV = "text/csv; charset=utf-8"
+
 
 class Toast(NamedTuple):
     """A short message after an act."""
@@ -51,6 +53,12 @@ def page(template: str, *, block: str = "", status: int = 200, **context: Any) -
     response = make_response(html, status)
     response.vary.update(("HX-Request", "HX-Request-Type"))
     return response
+
+
+def download(content: bytes, *, file_name: str, media_type: str) -> Response:
+    """A file for the browser to save; ``file_name`` is our own (ASCII letters, digits, ``-`` and ``.``)."""
+    disposition = f'attachment; filename="{file_name}"'
+    return Response(content, headers={"Content-Type": media_type, "Content-Disposition": disposition})
 
 
 def redirect_to(endpoint: str, **values: Any) -> Response:  # noqa: ANN401 - a URL's values

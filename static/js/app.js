@@ -5,13 +5,13 @@
 
 /** The first thing in `root` that needs mending: the summary of errors, else the first wrong field. */
 function firstError(root) {
-  return root.querySelector("#error-summary:not([data-seen])") ?? root.querySelector("[aria-invalid='true']:not([data-seen])");
+  return root.querySelector("#conflict:not([data-seen])") ?? root.querySelector("#error-summary:not([data-seen])") ?? root.querySelector("[aria-invalid='true']:not([data-seen])");
 }
 
 function focusError(root) {
   const error = firstError(root);
   if (!error) return false;
-  for (const seen of root.querySelectorAll("#error-summary, [aria-invalid='true']")) seen.dataset.seen = "";
+  for (const seen of root.querySelectorAll("#conflict, #error-summary, [aria-invalid='true']")) seen.dataset.seen = "";
   const dialog = error.closest("dialog");
   if (dialog && !dialog.matches(":modal")) {
     dialog.close();
@@ -123,6 +123,29 @@ document.addEventListener("change", ({ target }) => {
   if (note) note.textContent = [...target.files].map(({ name, size }) => `${name} · ${readableSize(size)}`).join(", ");
 });
 
+/** Shows only the entries of a list that hold what is typed; Enter asks the server. */
+document.addEventListener("input", ({ target }) => {
+  const list = target.dataset.filters && document.getElementById(target.dataset.filters);
+  if (!list) return;
+  const words = target.value.trim().toLowerCase();
+  for (const item of list.children) item.hidden = !item.textContent.toLowerCase().includes(words);
+});
+
+/** The sum of some percentages, in hundredths, so that 33.33 + 33.33 + 33.34 is exactly 100. */
+function showSum(parts) {
+  const output = document.getElementById(parts.dataset.sum);
+  const values = [...parts.querySelectorAll("[data-part]")].map(({ value }) => Math.round(Number(value.replace("%", "").trim()) * 100));
+  const sum = values.reduce((total, value) => total + value, 0);
+  const whole = Number(output.dataset.whole) * 100;
+  output.textContent = Number.isNaN(sum) ? "" : `Now ${sum / 100} %${sum === whole ? "." : `: ${Math.abs(whole - sum) / 100} % too ${sum > whole ? "much" : "little"}.`}`;
+  output.dataset.state = sum === whole ? "right" : "wrong";
+}
+
+document.addEventListener("input", ({ target }) => {
+  const parts = target.closest("[data-sum]");
+  if (parts) showSum(parts);
+});
+
 // ── Appearance ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function markTheme() {
@@ -165,6 +188,7 @@ function settle() {
   if (region) toastWatcher.observe(region, { childList: true });
   announceToasts();
   markTheme();
+  document.querySelectorAll("[data-sum]").forEach(showSum);
 }
 
 settle();

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from portal import clock, db
 from portal.billing.models import BillingRun, DocumentSeries, Invoice, InvoiceLine, InvoiceMail, Payment
 from portal.billing.rules import InvoiceStatus
+from portal.billing.rules.gst import TaxKind
 from portal.billing.rules.runs import RunStatus
 from portal.billing.service import documents, invoices, runs
 from portal.errors import Invalid
@@ -177,10 +178,20 @@ def test_an_organization_that_cannot_be_billed_is_named_and_stops_nobody_else(ac
         other = world.make_company("Nowhere")
         world.book(other, other.owner)
     with db.unit_of_work():
-        db.session.get_one(Organization, other.organization.id).state_code = None
+        db.session.get_one(Organization, other.organization.id).state_code = "25"  # merged into 26: no State any more
     summary = run_month()
     assert summary["invoices"] == 1
     assert [failure["code"] for failure in summary["failed"]] == ["STATE_REQUIRED"]
+
+
+def test_without_an_address_on_record_the_place_of_supply_is_the_suppliers(acme, app):
+    with clock.as_of(OCTOBER):
+        world.book(acme, acme.owner)
+    with db.unit_of_work():
+        db.session.get_one(Organization, acme.organization.id).state_code = None
+    run_month()
+    [invoice] = sent()
+    assert (invoice.tax_kind, invoice.place_of_supply) == (TaxKind.INTRA, "29 Karnataka")
 
 
 def test_a_later_change_of_the_organization_leaves_the_document_as_it_was(acme):

@@ -8,12 +8,13 @@ from sqlalchemy import select
 
 from portal import clock, crypto, db
 from portal.accounts.models import MailedLink
-from portal.accounts.rules import LinkPurpose
+from portal.accounts.rules import LinkPurpose, PlatformRole
 from portal.accounts.schemas import SignUpIn
 from portal.billing.models import Invoice
 from portal.billing.service import invoices
 from portal.invites.models import Invitation
 from portal.invites.service import imports, invitations
+from portal.orgs import queries as orgs_queries
 from portal.orgs.models import Organization
 from portal.orgs.rules import Role, invitable_roles
 from portal.setup import service as setup
@@ -29,6 +30,7 @@ class Scene:
     owner: object
     learner: object
     stranger: object
+    admin: object
     values: dict[str, str] = field(default_factory=dict)
 
 
@@ -58,6 +60,7 @@ def scene(rung, app) -> Scene:
             staged = imports.stage(upload, default_role=Role.ORG_LEARNER, around=around, creator=company.owner)
         stranger = world.make_user("stranger@other.test")
         world.make_organization(stranger, name="Other")
+        logo = world.place_logo(organization, company.owner)
         invitation = db.session.scalars(select(Invitation)).one()
         values = {
             "invoice_id": db.session.scalars(select(Invoice.id)).one(),
@@ -65,13 +68,19 @@ def scene(rung, app) -> Scene:
             "import_id": batch.id,
             "plan_id": company.plan.id,
             "user_id": company.consultant.id,
+            "member_id": orgs_queries.membership(organization.id, learner.id).id,
+            "slot": "logo",
+            "group": "profile",
+            "colors": "1f5fd6-0f6b3c",
+            "file_name": logo,
             "invitee_id": setup.queries.staged(draft.id)[0].id,
             "draft_id": draft.id,
             "draft_import_id": staged.id,
             "invitation_token": invitations.token_of(invitation),
             **_links(),
         }
-        return Scene(organization.slug, organization.id, company.owner, learner, stranger, values)
+        admin = world.make_user("admin@portal.test", role=PlatformRole.ADMIN)
+        return Scene(organization.slug, organization.id, company.owner, learner, stranger, admin, values)
 
 
 def _links() -> dict[str, str]:

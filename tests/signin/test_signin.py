@@ -40,7 +40,7 @@ def replay(app, cookie: str) -> int:
 @pytest.mark.parametrize("email", ["asha@acme.test", "Asha@ACME.test", "  asha@acme.test "])
 def test_the_address_is_asked_first_and_its_case_does_not_matter(app, asha, email):
     visitor = enter(Visitor(app), email)
-    assert visitor.path == "/orgs"
+    assert visitor.path == "/welcome"
     assert "asha@acme.test" in visitor.get("/account").words
 
 
@@ -178,5 +178,5 @@ def test_next_never_leads_elsewhere(app, asha, target):
         else:
             del fields["name"]
         answer = client.post(path, data=fields, headers=world.csrf(client))
-        assert (answer.status_code, answer.location) == (303, "/orgs"), answer.text
+        assert (answer.status_code, answer.location) == (303, "/welcome" if path == "/signup" else "/orgs"), answer.text
         assert answer.headers.getlist("Set-Cookie")[0].startswith("portal=")

@@ -35,8 +35,8 @@ def is_verified(app, email: str) -> bool:
 
 def test_signing_up_signs_in_and_the_mailed_link_verifies_by_a_press_of_its_button(app, settings, rung):
     visitor = sign_up(app, "press@signup.test")
-    assert visitor.path == "/orgs"
-    assert "Welcome, Asha Rao. We have sent a link to press@signup.test; open it to confirm the address." in visitor.words
+    assert visitor.path == "/welcome"
+    assert "We have sent a link to press@signup.test; open it to confirm the address." in visitor.words
     assert BANNER in visitor.words
     assert "Not yet" in visitor.get("/account").words
     path = mailed_link(app, settings, rung, "press@signup.test")
@@ -46,7 +46,7 @@ def test_signing_up_signs_in_and_the_mailed_link_verifies_by_a_press_of_its_butt
     assert "Thank you. press@signup.test is confirmed." in visitor.get(path).submit(path).words
     assert is_verified(app, "press@signup.test")
     assert "Not yet" not in visitor.get("/account").words
-    assert BANNER not in visitor.get("/orgs").words
+    assert BANNER not in visitor.get("/welcome").words
 
 
 def test_a_used_link_says_so_when_opened_and_a_second_press_is_harmless(app, settings, rung):

@@ -1,7 +1,10 @@
 """People, organizations and bookings for tests, made through the services as the portal makes them."""
 
+import io
 from dataclasses import dataclass
 from datetime import timedelta
+
+from PIL import Image
 
 from portal import clock, db, jobs, queue
 from portal.accounts import service as accounts
@@ -12,13 +15,17 @@ from portal.bookings import service as bookings
 from portal.bookings.models import Booking, Plan
 from portal.bookings.rules import PlanType
 from portal.bookings.schemas import CheckoutIn, PlanIn
+from portal.invites.service import invitations
 from portal.orgs import service as orgs
 from portal.orgs.models import Membership, Organization
 from portal.orgs.rules import BillingMode, Kind, Role
+from portal.orgs.rules.images import Slot, picture_from
 from portal.orgs.schemas import BillingIn, OrgInfoIn
+from portal.orgs.service import branding
 from portal.providers import service as providers
 from portal.providers.schemas import ConsultantIn
 from portal.setup import service as setup
+from portal.setup.rules import Step
 
 PASSWORD = "correct horse battery"
 
@@ -57,7 +64,7 @@ def make_draft(owner: User, *, name: str = "Acme", seats: int | None = None, sta
             postal_code="560001",
             seats_total=seats,
         )
-        setup.save_billing(billing, draft=draft)
+        setup.save(billing, draft=draft, step=Step.BILLING)
     return draft
 
 
@@ -67,6 +74,29 @@ def make_organization(owner: User, *, name: str = "Acme", seats: int | None = No
     with db.unit_of_work():
         setup.launch(draft, owner=owner, actor=as_self(owner))
     return draft
+
+
+def picture(width: int = 64, height: int = 64, *, color: str = "#1f5fd6") -> bytes:
+    """A PNG."""
+    held = io.BytesIO()
+    Image.new("RGB", (width, height), color).save(held, "PNG")
+    return held.getvalue()
+
+
+def place_logo(organization: Organization, owner: User) -> str:
+    """Uploads a logo and returns its file's name."""
+    with db.unit_of_work():
+        made = picture_from(picture(), file_name="logo.png", slot=Slot.LOGO)
+        branding.place(made, slot=Slot.LOGO, organization=organization, actor=as_self(owner))
+    return made.file_name(Slot.LOGO)
+
+
+def invite(organization: Organization, inviter: User, email: str, *, role: Role = Role.ORG_LEARNER) -> str:
+    """Invites somebody and returns the invitation's id."""
+    with db.unit_of_work():
+        people = [invitations.Person(email=email, name=None, role=role)]
+        [(invitation_id, _email)] = invitations.invite(organization, people, inviter=inviter, actor=as_self(inviter))
+    return invitation_id
 
 
 def add_member(organization: Organization, user: User, role: Role) -> Membership:

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from portal import db, errors
 from portal.accounts import service as accounts
 from portal.accounts.models import User
+from portal.orgs import queries as orgs_queries
 from portal.web.errors import TITLES
 from tests.support import world
 from tests.support.limits import limited
@@ -265,7 +266,7 @@ def test_nul_characters_are_refused_and_break_nothing(app, tables, nul):
     assert answer.status_code in {400, 422}
     plan = {"planType": "CONSULTATION", "title": "Coaching", "price": 10_000, "durationMinutes": 30, "description": text}
     with app.app_context():
-        organization_id = world.orgs.queries.by_slug(slug).id
+        organization_id = orgs_queries.by_slug(slug).id
     assert client.post(f"/api/organizations/{organization_id}/plans", json=plan, headers=headers).status_code == 400
 
 

@@ -10,9 +10,17 @@ from portal.billing.queries.invoices import (
     mails_to_deliver,
     summary,
 )
-from portal.billing.queries.unbilled import is_month_open, is_to_be_billed, last_period_ends, skipped, unbilled_payments
+from portal.billing.queries.unbilled import (
+    awaiting_final_invoice,
+    is_month_open,
+    is_to_be_billed,
+    last_period_ends,
+    skipped,
+    unbilled_payments,
+)
 
 __all__ = [
+    "awaiting_final_invoice",
     "count_invoices",
     "invoice",
     "invoice_mail",

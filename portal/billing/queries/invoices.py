@@ -37,7 +37,7 @@ def invoices_of(
     """Sent and cancelled invoices, newest first; drafts are the run's own."""
     statement = _visible(organization_id)
     if q:
-        pattern = "%" + q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        pattern = db.containing(q)
         statement = statement.where(or_(Invoice.number.ilike(pattern), Invoice.po_number.ilike(pattern)))
     if since is not None:
         statement = statement.where(Invoice.issue_date >= since)

@@ -72,6 +72,15 @@ def is_month_open(end: datetime) -> bool:
     return db.session.scalar(select(BillingRun.status).where(BillingRun.period_end == end)) is not RunStatus.DONE
 
 
+def awaiting_final_invoice(*, limit: int) -> Sequence[str]:
+    """Ids of deactivated organizations that still have something unbilled, for the sweep."""
+    unbilled = exists().where(Payment.organization_id == Organization.id, is_unbilled())
+    statement = select(Organization.id).where(
+        Organization.status == Status.DEACTIVATED, Organization.billing_mode == BillingMode.INVOICED_MONTHLY, unbilled
+    )
+    return db.session.scalars(statement.limit(limit)).all()
+
+
 def _is_invoiced() -> ColumnElement[bool]:
     return and_(Organization.status == Status.ACTIVE, Organization.billing_mode == BillingMode.INVOICED_MONTHLY)
 

@@ -30,7 +30,7 @@ from portal.db import Json
 from portal.errors import DomainError, Invalid
 from portal.orgs import service as orgs
 from portal.orgs.models import Organization
-from portal.orgs.rules import BillingMode
+from portal.orgs.rules import BillingMode, Status
 
 ISSUED = "ISSUED"
 
@@ -68,6 +68,21 @@ def issue_now(organization_id: str, *, actor: Actor) -> Invoice:
     if not issued.invoice_ids:
         raise Invalid("No unbilled payments to invoice", code="NO_UNBILLED_PAYMENTS")
     return db.session.get_one(Invoice, issued.invoice_ids[0])
+
+
+def issue_final(organization_id: str) -> str | None:
+    """Bills everything unbilled of a DEACTIVATED organization, once; returns the invoice's id, or None when nothing is left.
+
+    Raises:
+        Invalid: It can't be billed; the job is tried again and then stands among the failed ones.
+    """
+    organization = orgs.lock(organization_id)
+    if organization.status is not Status.DEACTIVATED or organization.billing_mode is not BillingMode.INVOICED_MONTHLY:
+        return None
+    issued = issue([organization], end=clock.now(), automatic=True)
+    if issued.failures:
+        raise Invalid(str(issued.failures[0]["error"]), code=str(issued.failures[0]["code"]))
+    return issued.invoice_ids[0] if issued.invoice_ids else None
 
 
 def issue(organizations: Sequence[Organization], *, end: datetime, actor: Actor = SYSTEM, automatic: bool) -> Issued:
@@ -109,7 +124,8 @@ def _bill(organization: Organization, payments: Sequence[Payment], *, last_end: 
     issue_date = clock.today(clock.INDIA)
     place = Place(
         supplier_state=settings.supplier_state_code,
-        buyer_state=organization.state_code,
+        # IGST Act, section 12(2)(b)(ii): with no address on record, the place of supply is the supplier's.
+        buyer_state=organization.state_code or settings.supplier_state_code,
         buyer_country=organization.country,
         is_sez=organization.is_sez,
     )

@@ -2,15 +2,14 @@
 
 import re
 
+from portal.sheets import FORMULA_STARTS, GUARD
+
 BLANK = (
     "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004"
     "\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
     "\xad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 )
 """White space, no-break spaces, and marks without a width, which exports leave around values."""
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-GUARD = "'"
 
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -26,11 +25,6 @@ def unguarded(cell: str) -> str:
     if value.startswith(GUARD) and value[1:2] in FORMULA_STARTS:
         return value[1:].strip(BLANK)
     return value
-
-
-def guarded(cell: str) -> str:
-    """The cell as a spreadsheet shows it and never runs it: an apostrophe before ``= + - @``, TAB and CR (OWASP)."""
-    return GUARD + cell if cell.startswith(FORMULA_STARTS) else cell
 
 
 def one_line(cell: str) -> str:

@@ -159,6 +159,13 @@ def take(batch_id: str, *, organization: Organization) -> InvitationImport | Non
     return batch
 
 
+def forget(organization_ids: Sequence[str]) -> None:
+    """Deletes the uploaded files of drafts that were given up; nothing of them was sent."""
+    of_these = select(InvitationImport.id).where(InvitationImport.organization_id.in_(organization_ids))
+    db.session.execute(delete(InvitationImportRow).where(InvitationImportRow.import_id.in_(of_these)))
+    db.session.execute(delete(InvitationImport).where(InvitationImport.organization_id.in_(organization_ids)))
+
+
 def people_of(batch: InvitationImport, *, without: AbstractSet[str]) -> list[Person]:
     """The people of a file whose verdict is NEW and who haven't become members or been invited since."""
     statement = select(InvitationImportRow.email, InvitationImportRow.name, InvitationImportRow.role).where(

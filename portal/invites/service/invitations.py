@@ -173,6 +173,28 @@ def accept(token: str, *, user: User, ip: str | None) -> Membership:
     if found.email != user.email:
         sentence = f"This invitation was sent to another address than {user.email}. Sign in with that one, or ask for a new invitation."
         raise Forbidden(sentence, code="EMAIL_MISMATCH")
+    return _join(found, user=user, ip=ip)
+
+
+def accept_own(invitation_id: str, *, user: User, ip: str | None) -> Membership:
+    """As ``accept``, for somebody whose address is verified, so that they needn't look for the mail.
+
+    Raises:
+        Forbidden: ``EMAIL_NOT_VERIFIED``.
+        NotFound: They have no such invitation.
+        Conflict: As ``accept``.
+        Gone: As ``accept``.
+    """
+    if user.email_verified_at is None:
+        raise Forbidden("Confirm your e-mail address first, or open the link in the invitation's mail.", code="EMAIL_NOT_VERIFIED")
+    statement = select(Invitation).where(Invitation.id == invitation_id, Invitation.email == user.email).with_for_update()
+    found = db.session.scalar(statement) if db.is_id(invitation_id) else None
+    if found is None:
+        raise NotFound("There is no such invitation for you.", code="INVITATION_NOT_FOUND")
+    return _join(found, user=user, ip=ip)
+
+
+def _join(found: Invitation, *, user: User, ip: str | None) -> Membership:
     require_open(found)
     organization = orgs.lock(found.organization_id)
     if organization.status in {Status.DRAFT, Status.DEACTIVATED, Status.SUSPENDED}:
@@ -225,6 +247,8 @@ def send(invitation_id: str) -> bool:
     if row is None or row.status is not InvitationStatus.PENDING or not row.is_to_be_delivered(clock.now()):
         return False
     inviter, organization = queries.inviter_and_organization(row)
+    if organization.status not in {Status.ACTIVE, Status.PENDING_VERIFICATION}:
+        return False
     subject = f"{inviter.name} invites you to {organization.name}"
     context = {
         "invitation": row,

@@ -1,4 +1,4 @@
-"""What an organization is, who may do what in it, and which words its URL may have."""
+"""What an organization is, and which words its URL may have."""
 
 import re
 import unicodedata
@@ -20,6 +20,20 @@ class Kind(StrEnum):
         return {"BUYER": "Buyer", "PROVIDER": "Provider", "HYBRID": "Buyer and provider"}[self.value]
 
     @property
+    def explanation(self) -> str:
+        """One sentence for the person who chooses."""
+        return {
+            "BUYER": "You pay for sessions of your people.",
+            "PROVIDER": "You host consultants and earn from their sessions.",
+            "HYBRID": "You do both: buy sessions for your people, and host consultants.",
+        }[self.value]
+
+    @property
+    def provides(self) -> bool:
+        """Whether it hosts consultants, so that it has rates and payouts."""
+        return self is not Kind.BUYER
+
+    @property
     def buys(self) -> bool:
         """Whether it pays for sessions, so that it has a billing mode."""
         return self is not Kind.PROVIDER
@@ -33,6 +47,28 @@ class Status(StrEnum):
     ACTIVE = "ACTIVE"
     SUSPENDED = "SUSPENDED"
     DEACTIVATED = "DEACTIVATED"
+
+    @property
+    def label(self) -> str:
+        """The plain name."""
+        return {
+            "DRAFT": "Draft",
+            "PENDING_VERIFICATION": "Waiting for verification",
+            "ACTIVE": "Active",
+            "SUSPENDED": "Suspended",
+            "DEACTIVATED": "Deactivated",
+        }[self.value]
+
+    @property
+    def tone(self) -> str:
+        """The colour of its pill."""
+        return {
+            "DRAFT": "draft",
+            "PENDING_VERIFICATION": "warn",
+            "ACTIVE": "good",
+            "SUSPENDED": "bad",
+            "DEACTIVATED": "void",
+        }[self.value]
 
 
 class BillingMode(StrEnum):
@@ -83,83 +119,63 @@ class SizeBucket(StrEnum):
         }[self.value]
 
 
-class Role(StrEnum):
-    """What a member may do; ``rank`` orders them."""
+class PayoutFrequency(StrEnum):
+    """How often earnings are paid out."""
 
-    ORG_OWNER = "ORG_OWNER"
-    ORG_ADMIN = "ORG_ADMIN"
-    ORG_MANAGER = "ORG_MANAGER"
-    ORG_CONSULTANT = "ORG_CONSULTANT"
-    ORG_SUPPORT = "ORG_SUPPORT"
-    ORG_LEARNER = "ORG_LEARNER"
-
-    @property
-    def label(self) -> str:
-        """The plain name: Owner, Admin, Manager, Consultant, Support, Learner."""
-        return self.value.removeprefix("ORG_").capitalize()
-
-    @property
-    def rank(self) -> int:
-        """A higher rank may do what a lower one may."""
-        return RANKS[self]
-
-
-RANKS = {
-    Role.ORG_OWNER: 100,
-    Role.ORG_ADMIN: 80,
-    Role.ORG_MANAGER: 60,
-    Role.ORG_CONSULTANT: 40,
-    Role.ORG_SUPPORT: 30,
-    Role.ORG_LEARNER: 20,
-}
-PROVIDER_TIER = frozenset({Role.ORG_CONSULTANT, Role.ORG_SUPPORT})
-
-
-class MembershipStatus(StrEnum):
-    """Where a membership stands; REMOVED rows are kept for the record."""
-
-    PENDING = "PENDING"
-    ACTIVE = "ACTIVE"
-    SUSPENDED = "SUSPENDED"
-    REMOVED = "REMOVED"
+    WEEKLY = "WEEKLY"
+    BI_WEEKLY = "BI_WEEKLY"
+    MONTHLY = "MONTHLY"
 
     @property
     def label(self) -> str:
         """The plain name."""
-        return self.value.capitalize()
+        return {"WEEKLY": "Every week", "BI_WEEKLY": "Every two weeks", "MONTHLY": "Every month"}[self.value]
 
+
+FIELD_LABELS = {
+    "name": "Name",
+    "description": "Description",
+    "industry": "Industry",
+    "size_bucket": "Size",
+    "website": "Website",
+    "time_zone": "Time zone",
+    "billing_mode": "How sessions are paid",
+    "payment_terms_days": "Payment terms in days",
+    "seats_total": "Seats for learners",
+    "credit_limit": "Credit limit",
+    "contract_start": "Contract starts",
+    "contract_end": "Contract ends",
+    "billing_email": "Billing e-mail",
+    "billing_contacts": "Further billing contacts",
+    "gstin": "GSTIN",
+    "state_code": "State",
+    "is_sez": "SEZ unit",
+    "pan": "PAN",
+    "country": "Country",
+    "address": "Billing address",
+    "line1": "Billing address",
+    "line2": "Second line",
+    "city": "City",
+    "postal_code": "PIN code",
+    "po_number": "PO number",
+    "primary_color": "Primary colour",
+    "secondary_color": "Secondary colour",
+    "logo_file": "Logo",
+    "banner_file": "Banner",
+    "platform_commission_rate": "Platform's share",
+    "org_retain_rate": "Organization's share",
+    "consultant_payout_rate": "Consultant's share",
+    "payout_frequency": "Payouts",
+    "auto_approve_consultants": "Consultants are approved at once",
+    "enforce_organization_plans": "Only the organization's plans",
+}
+"""What people call each field, in forms, conflicts and the log."""
 
 RESERVED_SLUGS = frozenset(
     {"new", "setup", "admin", "api", "app", "explore", "org", "orgs", "organizations", "invite", "settings", "billing", "static"}
-    | {"signin", "signup", "signout", "sso", "welcome", "healthz", "readyz", "metrics", "help", "support", "about"}
+    | {"signin", "signup", "signout", "sso", "welcome", "media", "healthz", "readyz", "metrics", "help", "support", "about"}
 )
 _SLUG = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?$")
-
-
-def roles_for(kind: Kind) -> frozenset[Role]:
-    """The roles that an organization of a kind has: BUYER no consultants, PROVIDER no learners."""
-    if kind is Kind.BUYER:
-        return frozenset(Role) - {Role.ORG_CONSULTANT}
-    if kind is Kind.PROVIDER:
-        return frozenset(Role) - {Role.ORG_LEARNER}
-    return frozenset(Role)
-
-
-def default_role(kind: Kind) -> Role:
-    """What somebody is invited as when nothing is said."""
-    return Role.ORG_CONSULTANT if kind is Kind.PROVIDER else Role.ORG_LEARNER
-
-
-def invitable_roles(kind: Kind, *, inviter: Role, provider_orgs: bool) -> list[Role]:
-    """The roles that a member may hand out, highest first: never above their own, owners never by invitation.
-
-    Args:
-        kind: The organization's kind.
-        inviter: The inviting member's role.
-        provider_orgs: Whether ``ENABLE_PROVIDER_ORGS`` is on; without it nobody becomes consultant or support.
-    """
-    allowed = roles_for(kind) - {Role.ORG_OWNER} - (frozenset() if provider_orgs else PROVIDER_TIER)
-    return sorted((role for role in allowed if role.rank <= inviter.rank), key=lambda role: -role.rank)
 
 
 def slugify(name: str) -> str:
@@ -182,3 +198,8 @@ def check_slug(slug: str) -> str:
         sentence = f"The address “{lower}” is one of the portal's own. Choose another."
         raise Invalid(sentence, code="SLUG_RESERVED", details={"slug": [sentence]})
     return lower
+
+
+def media_path(organization_id: str, file_name: str | None) -> str | None:
+    """Where browsers get an uploaded picture; its name has a hash of its content, so what is there never changes."""
+    return f"/media/organizations/{organization_id}/{file_name}" if file_name else None

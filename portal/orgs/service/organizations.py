@@ -1,4 +1,4 @@
-"""Acts on organizations and their members."""
+"""Acts on organizations themselves: drafting, opening, locking."""
 
 from sqlalchemy import func, select, update
 
@@ -6,8 +6,7 @@ from portal import clock, config, crypto, db
 from portal.accounts.models import User
 from portal.audit import service as audit
 from portal.audit.rules import Action, Actor, Via
-from portal.errors import Conflict, Invalid, NotEnabled
-from portal.orgs import queries
+from portal.errors import Conflict, Forbidden, Invalid, NotEnabled
 from portal.orgs.models import Membership, Organization
 from portal.orgs.rules import (
     PROVIDER_TIER,
@@ -20,7 +19,7 @@ from portal.orgs.rules import (
     roles_for,
     slugify,
 )
-from portal.orgs.schemas import BillingIn, OrgInfoIn
+from portal.orgs.schemas import OrgInfoIn
 
 INFO_FIELDS = ("name", "kind", "billing_email", "description", "industry", "size_bucket", "website")
 
@@ -60,37 +59,13 @@ def save_info(organization: Organization, data: OrgInfoIn) -> None:
             setattr(organization, field, getattr(data, field))
 
 
-def save_billing(organization: Organization, data: BillingIn) -> None:
-    """Changes how an organization pays and where its invoices go.
-
-    Raises:
-        Invalid: ``STATE_REQUIRED``: without a GSTIN the state must be chosen, for the place of supply.
-    """
-    if data.state is None:
-        sentence = "Choose the state, or enter the GSTIN: the tax on your invoices depends on it."
-        raise Invalid(sentence, code="STATE_REQUIRED", details={"state_code": [sentence]})
-    organization.billing_mode = data.billing_mode
-    organization.gstin = data.gstin
-    organization.state_code = data.state
-    organization.address = {
-        "line1": data.line1,
-        "line2": data.line2,
-        "city": data.city,
-        "postalCode": data.postal_code,
-        "state": data.state,
-        "country": "IN",
-    }
-    organization.payment_terms_days = data.payment_terms_days
-    organization.seats_total = data.seats_total
-    organization.po_number = data.po_number
-    db.session.flush()
-
-
 def open_for_business(organization: Organization, *, owner: User, actor: Actor) -> Membership:
     """Turns a DRAFT that the caller has locked into an organization with its first owner."""
     at = clock.now()
     organization.status = Status.ACTIVE if organization.kind is Kind.BUYER else Status.PENDING_VERIFICATION
     organization.launched_at = at
+    if not organization.kind.buys:
+        organization.billing_mode = None
     membership = Membership(
         organization_id=organization.id,
         user_id=owner.id,
@@ -113,40 +88,30 @@ def lock(organization_id: str) -> Organization:
     return db.session.scalars(statement).one()
 
 
-def join(organization_id: str, user: User, *, role: Role) -> Membership:
-    """Makes a user an active member, reviving the row of one who was removed.
+def lock_open(organization_id: str) -> Organization:
+    """As ``lock``, for what changes the organization: a suspended one is read-only, a deactivated one is over.
 
     Raises:
-        Conflict: ``ALREADY_MEMBER``, or ``SEAT_LIMIT`` when all seats are held.
+        Conflict: ``ORGANIZATION_NOT_ACTIVE``: it is suspended.
+        Forbidden: ``ORGANIZATION_DEACTIVATED``.
     """
     organization = lock(organization_id)
-    require_role(organization, role)
-    at = clock.now()
-    membership = queries.membership(organization_id, user.id)
-    if membership is not None and membership.status is not MembershipStatus.REMOVED:
-        raise Conflict(f"{user.email} is a member of {organization.name} already.", code="ALREADY_MEMBER")
-    if role is Role.ORG_LEARNER:
-        require_seat(organization)
-    if membership is None:
-        membership = Membership(organization_id=organization_id, user_id=user.id, created_at=at)
-        db.session.add(membership)
-    membership.role = role
-    membership.status = MembershipStatus.ACTIVE
-    membership.joined_at = at
-    membership.seat_assigned_at = at if role is Role.ORG_LEARNER else None
-    db.session.flush()
-    return membership
+    require_open(organization)
+    return organization
 
 
-def require_seat(organization: Organization) -> None:
-    """Makes sure that one more learner fits into a locked organization.
+def require_open(organization: Organization) -> None:
+    """Lets an organization be changed.
 
     Raises:
-        Conflict: ``SEAT_LIMIT``.
+        Conflict: ``ORGANIZATION_NOT_ACTIVE``: it is suspended, and so read-only.
+        Forbidden: ``ORGANIZATION_DEACTIVATED``.
     """
-    if queries.seats(organization).left == 0:
-        sentence = f"All {organization.seats_total} seats of {organization.name} are taken. Ask an admin to free or add one."
-        raise Conflict(sentence, code="SEAT_LIMIT")
+    if organization.status is Status.SUSPENDED:
+        sentence = f"{organization.name} is suspended, so nothing in it can be changed. Ask the platform's staff."
+        raise Conflict(sentence, code="ORGANIZATION_NOT_ACTIVE")
+    if organization.status is Status.DEACTIVATED:
+        raise Forbidden("Organization has been deactivated", code="ORGANIZATION_DEACTIVATED")
 
 
 def provider_orgs_are_on() -> bool:
@@ -187,16 +152,24 @@ def provider_tier_off() -> NotEnabled:
 def stamp_first_payment(organization_id: str) -> BillingMode | None:
     """Marks that the organization has a payment from now on, and returns its billing mode, in one statement.
 
-    Changing the mode is an update ``WHERE first_payment_at IS NULL``, so one of the two waits for the other.
+    Changing the mode is an update ``WHERE first_payment_at IS NULL``, so one of the two waits for the other; so does a
+    suspension.
+
+    Raises:
+        Conflict: ``ORGANIZATION_NOT_ACTIVE``: it isn't active any more.
     """
     statement = (
         update(Organization)
-        .where(Organization.id == organization_id)
+        .where(Organization.id == organization_id, Organization.status == Status.ACTIVE)
         .values(first_payment_at=func.coalesce(Organization.first_payment_at, clock.now()))
         .returning(Organization.billing_mode)
         .execution_options(synchronize_session=False)
     )
-    return db.session.scalar(statement)
+    found = db.session.execute(statement).one_or_none()
+    if found is None:
+        raise Conflict("The organization is not active at the moment, so nothing can be booked on it.", code="ORGANIZATION_NOT_ACTIVE")
+    mode: BillingMode | None = found[0]
+    return mode
 
 
 def subject(organization: Organization) -> audit.Subject:

@@ -1,0 +1,91 @@
+"""The fields of organizations: what each may hold, for forms and JSON alike."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+
+from portal import india
+from portal.accounts.schemas import Email
+from portal.errors import Invalid
+from portal.orgs.rules.colors import check_color
+from portal.orgs.rules.rates import WHOLE, points_of_fraction, points_of_percent
+from portal.web.schema import from_rupees
+
+MOST_CONTACTS = 10
+HIGHEST_LIMIT = 1_000_000_000_00
+
+
+def _website(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"https", "http"} or "." not in parts.netloc or not value.isprintable():
+        raise ValueError("Write a whole address, such as https://example.com.")
+    return value
+
+
+def _gstin(value: str) -> str:
+    try:
+        return india.check_gstin(value)
+    except Invalid as error:
+        raise ValueError(error.message) from None
+
+
+def _pan(value: str) -> str:
+    try:
+        return india.check_pan(value)
+    except Invalid as error:
+        raise ValueError(error.message) from None
+
+
+def _state(value: str) -> str:
+    if value not in india.STATES:
+        raise ValueError("Choose one of the states.")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        raise ValueError(UNKNOWN_ZONE) from None
+    except KeyError:
+        raise ValueError(UNKNOWN_ZONE) from None
+
+
+def _addresses(value: object) -> object:
+    """A text box holds one address a line; JSON holds a list."""
+    if isinstance(value, str):
+        return [part for part in value.replace(",", "\n").replace(";", "\n").split() if part]
+    return value
+
+
+def _once(value: list[str]) -> list[str]:
+    return list(dict.fromkeys(value))
+
+
+UNKNOWN_ZONE = "Choose a time zone such as Asia/Kolkata."
+OrgName = Annotated[str, StringConstraints(min_length=2, max_length=120, pattern=r"^[^\x00-\x1f]*$")]
+Slug = Annotated[str, StringConstraints(max_length=60)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+PostalCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 -]{3,12}$")]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Website = Annotated[str, StringConstraints(max_length=200), AfterValidator(_website)]
+Gstin = Annotated[str, AfterValidator(_gstin)]
+Pan = Annotated[str, AfterValidator(_pan)]
+StateCode = Annotated[str, AfterValidator(_state)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Description = Annotated[str, StringConstraints(max_length=1000)]
+Contacts = Annotated[list[Email], Field(max_length=MOST_CONTACTS), BeforeValidator(_addresses), AfterValidator(_once)]
+Color = Annotated[str, AfterValidator(check_color)]
+TermsDays = Annotated[int, Field(ge=0, le=180)]
+Seats = Annotated[int, Field(ge=1, le=1_000_000)]
+Limit = Annotated[int, Field(ge=0, le=HIGHEST_LIMIT)]
+LimitInRupees = Annotated[Limit, BeforeValidator(from_rupees)]
+Percent = Annotated[int, BeforeValidator(points_of_percent)]
+Fraction = Annotated[
+    int,
+    BeforeValidator(points_of_fraction),
+    PlainSerializer(lambda points: None if points is None else points / WHOLE),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]

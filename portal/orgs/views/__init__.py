@@ -1,0 +1,1 @@
+"""Pages of organizations, a module and a blueprint per noun."""

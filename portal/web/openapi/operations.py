@@ -1,0 +1,156 @@
+"""One route of the API as OpenAPI's operation."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import takewhile
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+
+from portal.web.openapi.described import Answer, Described, Served, Wrapped
+from portal.web.openapi.refusals import PASSING, REFUSALS, from_gate, response_of
+from portal.web.openapi.schemas import Json, Schemas
+from portal.web.transactions import SAFE_METHODS
+
+PLACEHOLDER = re.compile(r"<(?:any\((?P<choices>[^)]*)\):|[^<>]*:)?(?P<name>\w+)>")
+SECTION = re.compile(r"(Args|Returns|Raises|Yields):")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one rule.
+
+    Attributes:
+        method: In lower case, as OpenAPI writes it.
+    """
+
+    endpoint: str
+    rule: str
+    method: str
+    view: Callable[..., Any]
+
+    @property
+    def described(self) -> Described | None:
+        """What the view says of itself."""
+        found: Described | None = getattr(self.view, "described", None)
+        return found
+
+    @property
+    def gate(self) -> str:
+        """The name of the view's gate."""
+        return getattr(self.view, "gate", "")
+
+    @property
+    def path(self) -> str:
+        """The path as OpenAPI writes it, its parameters in camelCase."""
+        return PLACEHOLDER.sub(lambda found: f"{{{to_camel(found['name'])}}}", self.rule)
+
+    @property
+    def tag(self) -> str:
+        """The feature, as the blueprint is called."""
+        return self.endpoint.partition(".")[0].removesuffix("_api")
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may write, and so wants the CSRF token."""
+        return self.method.upper() not in SAFE_METHODS
+
+    def refusals(self) -> set[int]:
+        """The statuses that follow from the route itself and from what the view says."""
+        said = self.described
+        if said is None:
+            return set(REFUSALS)
+        found = {*PASSING, *from_gate(self.gate), *said.refuses}
+        if self.changes:
+            found |= {400, 409, 413}  # 400 at least for the token
+        if said.query:
+            found.add(400)
+        if "<" in self.rule:
+            found.add(404)
+        if said.body and not said.upload:
+            found.add(415)
+        return found
+
+
+def operation(route: Route, schemas: Schemas) -> Json:
+    """What the route reads and answers, without its ``operationId``, which depends on the other routes."""
+    said = route.described
+    answers = {str(status): _answer(status, answer, schemas) for status, answer in said.answers.items()} if said else {}
+    codes = said.refuses if said else {}
+    for status in sorted(route.refusals()):
+        own = codes.get(status)
+        shared = {"$ref": f"#/components/responses/Refused{status}"}
+        answers.setdefault(str(status), response_of(status, own) if own else shared)
+    found: Json = {
+        "tags": [route.tag],
+        **_texts(route),
+        "x-gate": route.gate,
+        "security": _security(route),
+        "parameters": [*_path_parameters(route.rule), *(_query_parameters(said.query, schemas) if said and said.query else ())],
+        "responses": answers if said else {"2XX": {"description": "Done."}, **answers},
+    }
+    if said and (said.body or said.upload):
+        found["requestBody"] = {"required": True, "content": _body(said, schemas)}
+    return found
+
+
+def _texts(route: Route) -> Json:
+    summary, *rest = inspect.cleandoc(route.view.__doc__ or route.endpoint).split("\n\n")
+    description = "\n\n".join(takewhile(lambda paragraph: not SECTION.match(paragraph), rest))
+    return {"summary": " ".join(summary.replace("``", "").split()), **({"description": description} if description else {})}
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if route.gate == "signed":
+        return []
+    if route.changes:
+        return [{"session": [], "csrf": []}]  # a stranger's cookie holds the token too
+    return [] if route.gate == "public" else [{"session": []}]
+
+
+def _path_parameters(rule: str) -> list[Json]:
+    found = []
+    for placeholder in PLACEHOLDER.finditer(rule):
+        choices = [choice.strip(" '\"") for choice in (placeholder["choices"] or "").split(",") if choice]
+        schema = {"type": "string", "enum": choices} if choices else {"type": "string", "minLength": 1}
+        found.append({"name": to_camel(placeholder["name"]), "in": "path", "required": True, "schema": schema})
+    return found
+
+
+def _query_parameters(query: type[BaseModel], schemas: Schemas) -> list[Json]:
+    whole = schemas.fields(query)
+    found = []
+    for name, field in whole["properties"].items():
+        described = {"description": field["description"]} if "description" in field else {}
+        found.append({"name": name, "in": "query", "required": name in whole.get("required", ()), **described, "schema": field})
+    return found
+
+
+def _body(said: Described, schemas: Schemas) -> Json:
+    if not said.upload:
+        return {"application/json": {"schema": schemas.of(said.body, "validation")}}
+    form: Json = schemas.fields(said.body) if said.body else {"type": "object", "properties": {}}
+    form["properties"][said.upload] = {"type": "string", "format": "binary"}
+    return {"multipart/form-data": {"schema": {**form, "required": [*form.get("required", ()), said.upload]}}}
+
+
+def _answer(status: int, answer: Answer, schemas: Schemas) -> Json:
+    response: Json = {"description": HTTPStatus(status).phrase}
+    if isinstance(answer, Served):
+        response["content"] = {answer.media_type: {"schema": {"type": "string"}} if answer.media_type.startswith("text/") else {}}
+    elif answer is not None:
+        response["content"] = {"application/json": {"schema": _answered(answer, schemas)}}
+    return response
+
+
+def _answered(answer: Answer, schemas: Schemas) -> Json:
+    if isinstance(answer, tuple):
+        return {"anyOf": [_answered(one, schemas) for one in answer]}
+    if isinstance(answer, Wrapped):
+        members = {name: _answered(shape, schemas) for name, shape in answer.members.items()}
+        return {"type": "object", "properties": members, "required": list(members)}
+    return schemas.of(answer, "serialization")
