@@ -115,8 +115,11 @@ class Settings(BaseSettings):
     @field_validator("files_url")
     @classmethod
     def _files(cls, value: str) -> str:
-        if value and urlsplit(value).scheme not in {"file", "s3"}:
-            raise ValueError("it must begin with file:// or s3://")
+        parts = urlsplit(value)
+        is_folder = parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/")
+        is_bucket = parts.scheme == "s3" and parts.netloc and "@" not in parts.netloc
+        if value and (parts.query or parts.fragment or not (is_folder or is_bucket)):
+            raise ValueError("it must be an address such as file:///srv/portal/files or s3://bucket/prefix")
         return value
 
     @field_validator("data_encryption_keys")
@@ -170,7 +173,7 @@ class Settings(BaseSettings):
     @cached_property
     def files_location(self) -> str:
         """Where files are kept: ``FILES_URL`` or a folder under ``PORTAL_HOME``."""
-        return self.files_url or f"file://{self.portal_home.resolve() / 'files'}"
+        return self.files_url or (self.portal_home.resolve() / "files").as_uri()
 
     @cached_property
     def mail_location(self) -> str:

@@ -93,7 +93,7 @@ class FilesInBucket:
     ``AWS_DEFAULT_REGION``. They must allow to get, put, delete and list; without the last, S3 answers 403 for a file that isn't there,
     which ``read`` can't tell from a refusal.
 
-    A connection is waited for 5 s and an answer 30 s, three times, and for all together a minute. The last isn't spare: s3fs sends
+    A connection is waited for 5 s and an answer 30 s, three times, and for all together a minute. The minute isn't spare: botocore sends
     ``Expect: 100-continue`` with each file, and aiohttp waits for the answer to that, and for room to send, without any end.
     """
 

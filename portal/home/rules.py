@@ -72,8 +72,9 @@ def quick_actions(*, role: Role) -> list[Entry]:
     ]
 
 
-CHART_HEIGHT = 120
-BAR_STEP, BAR_WIDTH = 48, 32
+CHART_WIDTH, CHART_HEIGHT, CHART_BASE = 600, 160, 180
+WIDEST_BAR = 60
+MOST_TICKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +87,23 @@ class Bar:
     height: int
     label: str
     text: str
+    tick: str
 
 
 def bars(items: Sequence[tuple[str, int, str]]) -> list[Bar]:
-    """The bars of a chart from (label, value, the value in words); the highest one fills the height, a zero has none."""
+    """The bars of a chart from (label, value, the value in words); the highest one fills the height, a zero has none.
+
+    Six bars at most have their label under the axis, the last one always.
+    """
+    step, every = CHART_WIDTH // max(len(items), 1), -(-len(items) // MOST_TICKS)
     highest = max((value for _label, value, _text in items), default=0)
     found = []
     for index, (label, value, text) in enumerate(items):
         height = max(value * CHART_HEIGHT // highest, 1) if value > 0 else 0
-        x = index * BAR_STEP + (BAR_STEP - BAR_WIDTH) // 2
-        found.append(Bar(x=x, y=CHART_HEIGHT - height, width=BAR_WIDTH, height=height, label=label, text=text))
+        tick = "" if (len(items) - 1 - index) % every else label
+        width = min(step * 2 // 3, WIDEST_BAR)
+        x = index * step + (step - width) // 2
+        found.append(Bar(x=x, y=CHART_BASE - height, width=width, height=height, label=label, text=text, tick=tick))
     return found
 
 

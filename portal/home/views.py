@@ -173,7 +173,7 @@ def analytics(access: Access) -> ResponseReturnValue:
         access=access,
         organization=access.organization,
         figures=figures,
-        charts=[(title, name, rules.bars(items)) for title, name, items in charts],
+        charts=[(title, name, rules.bars(items), max(items, key=lambda item: item[1])[2]) for title, name, items in charts],
         wanted=wanted,
         ranges=[(months, f"{months} months") for months in ("3", "6", "12", "24")],
     )
@@ -226,7 +226,7 @@ def _links(access: Access) -> list[Link]:
 
 def _admin_links() -> list[Link]:
     here = request.blueprint == "verification"
-    return [Link(label="Organizations", icon="shield-check", url=url_for("verification.index"), is_current=here)]
+    return [Link(label="All organizations", icon="shield-check", url=url_for("verification.index"), is_current=here)]
 
 
 def _is_part_of(endpoint: str, here: str) -> bool:

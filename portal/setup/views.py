@@ -14,7 +14,7 @@ from portal.invites.views import preview
 from portal.orgs import service as orgs
 from portal.orgs.access import draft_creator
 from portal.orgs.models import Organization
-from portal.orgs.rules import BillingMode, Kind, Role, default_role, invitable_roles
+from portal.orgs.rules import FIELD_LABELS, BillingMode, Kind, Role, default_role, invitable_roles
 from portal.orgs.rules.images import picture_from
 from portal.orgs.schemas import BillingIn, ColorsIn, Group, OrgInfoIn, RevenueIn
 from portal.orgs.service.branding import slot_of
@@ -28,6 +28,7 @@ from portal.web.page import page, redirect_to, toast
 from portal.web.schema import In
 
 bp = Blueprint("setup", __name__)
+ONBOARDING = {"billing_mode": BillingMode.INVOICED_MONTHLY, "role": Role.ORG_LEARNER}
 
 
 class StepItem(NamedTuple):
@@ -259,7 +260,7 @@ def discard(draft: Organization) -> ResponseReturnValue:
 @signed_in
 def welcome() -> ResponseReturnValue:
     """What a new user does first: join with an invitation, or set up an organization."""
-    return _welcome_page(Form(OnboardingIn, {"billing_email": require_user().email, "billing_mode": BillingMode.INVOICED_MONTHLY}))
+    return _welcome_page(Form(OnboardingIn, ONBOARDING | {"billing_email": require_user().email}))
 
 
 @bp.post("/welcome")
@@ -287,7 +288,7 @@ def _frame(draft: Organization | None, current: Step) -> dict[str, Any]:
         url = url_for(f"setup.{step.value}", organization_id=draft.id) if draft else None
         state = "current" if step is current else "done" if step.value in done else "todo"
         items.append(StepItem(label=step.label, url=url, state=state))
-    return {"draft": draft, "steps": items, "here": current}
+    return {"draft": draft, "steps": items, "here": current, "labels": FIELD_LABELS}
 
 
 def _onward(draft: Organization, step: Step) -> ResponseReturnValue:
@@ -311,6 +312,7 @@ def _welcome_page(form: Form[OnboardingIn], *, status: int = 200) -> ResponseRet
         drafts=queries.drafts_of(user.id),
         roles=[(role.value, role.label) for role in allowed],
         modes=choices()["modes"],
+        labels=FIELD_LABELS,
         sizes=choices()["sizes"],
     )
 

@@ -159,6 +159,8 @@ def field_errors(error: ValidationError) -> dict[str, list[str]]:
     for item in error.errors(include_url=False):
         name = ".".join(part for part in item["loc"] if isinstance(part, str)) or "form"
         template = SENTENCES.get(item["type"])
+        if item["type"] == "string_too_short" and item.get("ctx", {}).get("min_length", 1) > 1:
+            template = "Write at least {min_length} characters."
         sentence = template.format(**item.get("ctx", {})) if template else _own_sentence(str(item["msg"]))
         place = next((part for part in item["loc"] if isinstance(part, int)), None)
         found.setdefault(name, []).append(sentence if place is None else f"Number {place + 1}: {sentence}")

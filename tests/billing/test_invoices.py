@@ -185,8 +185,6 @@ def test_an_organization_that_cannot_be_billed_is_named_and_stops_nobody_else(ac
 
 
 def test_without_an_address_on_record_the_place_of_supply_is_the_suppliers(acme, app):
-    with clock.as_of(OCTOBER):
-        world.book(acme, acme.owner)
     with db.unit_of_work():
         db.session.get_one(Organization, acme.organization.id).state_code = None
     run_month()

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import weakref
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -313,6 +313,21 @@ def test_a_service_that_is_away_or_silent_is_an_os_error_in_bounded_time(connect
         with pytest.raises(OSError, match=r"Could not connect|imeout on endpoint|didn't answer within 2 s"):
             act()
         assert time.monotonic() - begun < 5, "two seconds, and what a busy machine adds"
+
+
+def test_a_silent_service_is_asked_three_times_and_no_more(connect, s3, monkeypatch):
+    monkeypatch.setattr(files, "READ_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        store = connect(f"s3://{BUCKET}", endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(OSError, match="Read timeout on endpoint"):
+            store.read(LOGO)
+        server.setblocking(False)  # noqa: FBT003 - the socket's own signature
+        asked = 0
+        with suppress(BlockingIOError):
+            while True:
+                server.accept()[0].close()
+                asked += 1
+    assert asked == files.ATTEMPTS
 
 
 def test_an_answer_that_breaks_off_is_an_os_error_and_never_half_a_file(connect, s3):

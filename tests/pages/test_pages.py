@@ -123,3 +123,22 @@ def test_a_file_whose_columns_cannot_be_told_asks_for_them(app, scene):
     answer = client.post(f"{path}/mapping", data={"email": "1", "name": "2"}, headers=world.csrf(client))
     assert answer.status_code == 303
     assert "b@acme.test" in client.get(path).text
+
+
+def test_two_hundred_members_change_nothing_in_the_number_of_statements(app, scene, statements):
+    client = world.sign_in(app.test_client(), scene.owner)
+
+    def counted():
+        found = {}
+        for gate, path in pages(app, scene):
+            if gate.startswith("org("):
+                del statements[:]
+                assert client.get(path).status_code == 200, path
+                found[path] = len(statements)
+        return found
+
+    before = counted()
+    with app.app_context():
+        world.crowd(scene.organization_id, 200)
+    assert counted() == before
+    assert max(before.values()) <= MOST_STATEMENTS

@@ -1,107 +1,32 @@
 """The whole story on real processes: from signing up to finance's PDF, with JavaScript and without."""
 
-import os
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.support.api_client import ApiClient
+from tests.support.browser import PASSWORD, Visitor, sign_in, sign_up, visitor
 
-AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js").read_text()
-PASSWORD = "a good long password"
 HR_FILE = (
     '\ufeffEmployee Name;Work Email;Department\r\n"Rao; Asha";asha@{domain};Sales\r\nDev Menon;dev@{domain};IT\r\nBroken;nobody;IT\r\n'
 )
-SHOTS = os.environ.get("STORY_SCREENSHOTS")
-
-
-class Visitor:
-    """Somebody at a browser: collects what goes wrong, and looks at each page with axe."""
-
-    def __init__(self, page: Page, portal, *, with_script: bool) -> None:
-        self.page, self.portal, self.with_script = page, portal, with_script
-        self.wrong: list[str] = []
-        page.on("console", lambda message: self.wrong.append(f"console: {message.text}") if message.type == "error" else None)
-        page.on("pageerror", lambda error: self.wrong.append(f"page error: {error}"))
-
-    def go(self, path: str) -> None:
-        """Opens a path of the portal, or a whole address."""
-        self.page.goto(path if path.startswith("http") else self.portal.url + path)
-
-    def fill(self, **values: str) -> None:
-        """Fills fields by their names; selects take the option's label."""
-        for name, value in values.items():
-            control = self.page.locator(f"#f-{name}")
-            if control.evaluate("element => element.tagName") == "SELECT":
-                control.select_option(label=value)
-            else:
-                control.fill(value)
-
-    def press(self, label: str, then: str) -> None:
-        """Presses a button or link and waits for the heading of the page that follows."""
-        self.page.locator("main, header").get_by_role("button", name=label, exact=True).or_(
-            self.page.get_by_role("link", name=label, exact=True)
-        ).first.click()
-        self.see(then)
-
-    def see(self, heading: str) -> None:
-        """Waits for a page by its heading, and looks at it."""
-        expect(self.page.get_by_role("heading", level=1)).to_have_text(heading)
-        expect(self.page).to_have_title(heading)
-        self.look(heading)
-
-    def look(self, name: str) -> None:
-        """axe finds nothing, and nothing is wider than the window."""
-        if not self.with_script:
-            return
-        self.page.evaluate(AXE)
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-        self.wrong += [f"{name}: axe {item['id']}: {item['nodes'][0]['html'][:200]}" for item in found]
-        over = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        self.wrong += [f"{name}: {over} px too wide"] if over > 0 else []
-        if SHOTS:
-            width = self.page.viewport_size["width"]
-            self.page.screenshot(path=f"{SHOTS}/{name.replace('/', '-')}-{width}.png", full_page=True)
-
-
-@contextmanager
-def visitor(chromium, portal, *, with_script: bool, **options: object):
-    """A browser of one's own; at its end nothing may have gone wrong in it."""
-    context = chromium.new_context(java_script_enabled=with_script, bypass_csp=False, accept_downloads=True, **options)
-    context.set_default_timeout(20_000)
-    guest = Visitor(context.new_page(), portal, with_script=with_script)
-    yield guest
-    context.close()
-    assert guest.wrong == []
-
-
-def sign_in(guest: Visitor, address: str) -> None:
-    """Signs in by password."""
-    guest.go("/signin")
-    guest.see("Sign in")
-    guest.fill(email=address)
-    guest.press("Continue", "Enter your password")
-    guest.fill(password=PASSWORD)
-    guest.press("Sign in", "Your organizations")
 
 
 def set_up(guest: Visitor, *, domain: str, name: str, tmp_path: Path) -> None:
     """Signs up, verifies the address, and walks the wizard from the first step to the launch."""
     owner = f"owner@{domain}"
-    guest.go("/signup")
-    guest.see("Create an account")
-    guest.fill(name="Olga Owner", email=owner, password=PASSWORD)
-    guest.press("Create account", "Your organizations")
+    sign_up(guest, owner, name="Olga Owner")
     guest.go(guest.portal.link(owner, "/verify/"))
     guest.see("Confirm your e-mail address")
-    guest.press("Confirm this address", "Your organizations")
-    guest.press("Set up an organization", "Set up an organization: org info")
+    guest.press("Confirm this address", "Welcome, Olga Owner")
+    guest.go("/orgs/new")
+    guest.see("Set up an organization: org info")
     guest.fill(name=name, billing_email=f"finance@{domain}", industry="Education")
     guest.press("Save and continue", f"Set up {name}: billing & seats")
     guest.fill(line1="1 MG Road", city="Bengaluru", postal_code="560001", state_code="Karnataka (29)")
+    guest.press("Save and continue", f"Set up {name}: branding")
     guest.press("Save and continue", f"Set up {name}: invite team")
     upload = tmp_path / f"{domain}.csv"
     upload.write_bytes(HR_FILE.format(domain=domain).encode())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from PIL import Image
+from sqlalchemy import insert
 
 from portal import clock, db, jobs, queue
 from portal.accounts import service as accounts
@@ -18,7 +19,7 @@ from portal.bookings.schemas import CheckoutIn, PlanIn
 from portal.invites.service import invitations
 from portal.orgs import service as orgs
 from portal.orgs.models import Membership, Organization
-from portal.orgs.rules import BillingMode, Kind, Role
+from portal.orgs.rules import BillingMode, Kind, MembershipStatus, Role
 from portal.orgs.rules.images import Slot, picture_from
 from portal.orgs.schemas import BillingIn, OrgInfoIn
 from portal.orgs.service import branding
@@ -166,3 +167,13 @@ def work_off(bells: list[queue.Bell]) -> int:
         jobs.run(bell.name, *bell.ids, as_of=bell.as_of)
         done += 1
     return done
+
+
+def crowd(organization_id: str, number: int) -> None:
+    """Learners in bulk, without passwords."""
+    at = clock.now()
+    people = [{"id": db.new_id(), "email": f"crowd{each}@acme.test", "name": f"Crowd {each}", "created_at": at} for each in range(number)]
+    rest = {"organization_id": organization_id, "role": Role.ORG_LEARNER, "status": MembershipStatus.ACTIVE, "created_at": at}
+    with db.unit_of_work():
+        db.session.execute(insert(User), people)
+        db.session.execute(insert(Membership), [{**rest, "user_id": person["id"], "joined_at": at} for person in people])

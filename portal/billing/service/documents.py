@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import select
 
 from portal import clock, config, db
@@ -17,6 +18,8 @@ from portal.gateways.pdf import render_pdf
 from portal.gateways.rendering import render
 from portal.money import in_words
 from portal.orgs.models import Organization
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,14 @@ def invoice_document(invoice: Invoice, lines: Sequence[InvoiceLine]) -> InvoiceD
 
 
 def invoice_pdf(invoice: Invoice) -> Pdf:
-    """The invoice's PDF: the archived file when it is there, otherwise made now (and not stored: reading writes nothing)."""
+    """The invoice's PDF: the archived file when it can be read, otherwise made now (and not stored: reading writes nothing)."""
     name = f"{(invoice.number or 'draft').replace('/', '-')}.pdf"
-    stored = files.store().read(invoice.file_key) if invoice.file_key else None
+    stored = None
+    if invoice.file_key:
+        try:
+            stored = files.store().read(invoice.file_key)
+        except OSError as error:
+            log.warning("files.unreadable", key=invoice.file_key, error=str(error))
     return Pdf(name=name, content=stored if stored is not None else _set(invoice))
 
 

@@ -56,6 +56,18 @@ def keep(picture: Picture, *, slot: Slot, organization_id: str) -> None:
             raise Unavailable(sentence, code="STORE_UNAVAILABLE") from None
 
 
+def picture_of(organization_id: str, file_name: str) -> bytes | None:
+    """An uploaded picture's content, or None when there is none of that name.
+
+    Raises:
+        Unavailable: The store can't be read.
+    """
+    try:
+        return files.store().read(f"{folder(organization_id)}/{file_name}")
+    except OSError:
+        raise Unavailable("The picture can't be read at the moment. Try again in a few minutes.", code="STORE_UNAVAILABLE") from None
+
+
 def attach(file_name: str | None, *, slot: Slot, organization: Organization, actor: Actor) -> None:
     """Notes which file is in a slot of a locked organization; None empties it."""
     column = f"{slot.value}_file"

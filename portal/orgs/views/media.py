@@ -10,9 +10,8 @@ from flask.typing import ResponseReturnValue
 
 from portal import db
 from portal.errors import NotFound
-from portal.gateways import files
 from portal.orgs.rules.colors import swatch
-from portal.orgs.service.branding import folder
+from portal.orgs.service import branding
 from portal.web.gates import public
 from portal.web.security import ONE_YEAR
 
@@ -28,7 +27,7 @@ _COLORS = re.compile(r"(?P<primary>[0-9a-f]{6})(?:-(?P<secondary>[0-9a-f]{6}))?"
 def picture(organization_id: str, file_name: str) -> ResponseReturnValue:
     """An uploaded logo or banner."""
     name = _FILE_NAME.fullmatch(file_name)
-    content = files.store().read(f"{folder(organization_id)}/{file_name}") if name and db.is_id(organization_id) else None
+    content = branding.picture_of(organization_id, file_name) if name and db.is_id(organization_id) else None
     if name is None or content is None:
         raise NotFound("There is no such picture.", code="PICTURE_NOT_FOUND")
     return Response(content, headers={"Content-Type": MEDIA_TYPES[name["suffix"]], "Cache-Control": FOR_GOOD})

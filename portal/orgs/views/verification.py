@@ -66,7 +66,7 @@ def _page(form: Form[ReasonedVerdictIn], *, refused_id: str = "", status: int = 
         kept=_kept(filters),
         previous_url=url(page=filters.page - 1) if filters.page > 1 else "",
         next_url=url(page=filters.page + 1) if len(found) > PAGE_SIZE else "",
-        showing=f"Page {filters.page}",
+        showing=f"Page {filters.page}" if filters.page > 1 or len(found) > PAGE_SIZE else "",
     )
 
 
