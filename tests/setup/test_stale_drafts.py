@@ -20,11 +20,25 @@ from portal.orgs.rules.images import Slot, picture_from
 from portal.setup import queries, service
 from portal.setup.models import SetupProgress, StagedInvitee
 from tests.support import world
+from tests.support.bucket import BUCKET, serving_s3
 from tests.support.together import at_once
 
 BEGUN = datetime(2026, 11, 20, 9, tzinfo=UTC)
 NEXT_MORNING = BEGUN + timedelta(hours=18)
 A_DAY_LATER = BEGUN + timedelta(hours=25)
+
+
+@pytest.fixture(scope="module")
+def s3():
+    with serving_s3() as address:
+        yield address
+
+
+@pytest.fixture
+def in_bucket(s3, monkeypatch):
+    """Files are in S3 instead of a folder."""
+    monkeypatch.setattr(files, "_files", [])
+    files.connect(f"s3://{BUCKET}/portal", endpoint_url=s3)
 
 
 @pytest.fixture
@@ -191,3 +205,29 @@ def test_nothing_of_a_given_up_draft_is_left_on_the_disk(draft, settings):
     assert list(folder.iterdir())
     clean(A_DAY_LATER)
     assert not folder.exists()
+
+
+def test_in_s3_too_the_files_of_a_given_up_draft_go_and_its_neighbours_stay(in_bucket, draft, owner):
+    with clock.as_of(NEXT_MORNING):
+        neighbour = world.make_draft(owner, name="Other")
+        with db.unit_of_work():
+            picture = picture_from(world.picture(), file_name="logo.png", slot=Slot.LOGO)
+            service.save_picture(picture, draft=neighbour, slot=Slot.LOGO, actor=world.as_self(owner))
+    assert logo_of(draft) is not None
+    summary = clean(A_DAY_LATER)
+    assert (summary["abandoned"], summary["cleaned"]) == (1, 1)
+    assert logo_of(draft) is None
+    assert logo_of(neighbour) is not None
+    assert clean(A_DAY_LATER)["cleaned"] == 0
+
+
+def test_killed_between_the_status_and_the_files_in_s3_the_next_run_finishes(in_bucket, draft, monkeypatch):
+    def away(_prefix):
+        raise OSError(5, "S3 is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.store(), "delete_all", away, raising=False)
+        assert clean(A_DAY_LATER)["done"] is False
+    assert (now_of(draft).status, logo_of(draft) is not None) == (Status.DEACTIVATED, True)
+    assert clean(A_DAY_LATER)["cleaned"] == 1
+    assert logo_of(draft) is None
