@@ -14,6 +14,7 @@ from portal.db import Json
 from portal.invites import tasks as invites
 from portal.operations import service as operations
 from portal.operations import tasks as sweeping
+from portal.orgs import tasks as orgs
 from portal.setup import tasks as setup
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ JOBS = {
     job.name: job
     for job in (
         Job("accounts-send-link", accounts.send_link),
+        Job("orgs-send-verdict", orgs.send_verdict),
         Job("invites-send", invites.send),
         Job("invites-expire", invites.expire, cron="10 * * * *"),
         Job("setup-clean-stale-drafts", setup.clean_stale_drafts, cron="20 3 * * *", timeout=1800),

@@ -57,8 +57,30 @@ def upgrade() -> None:
         "ix_setup_progress_abandoned_at", "setup_progress", ["abandoned_at"], unique=False, postgresql_where=sa.text("cleaned_at IS NULL")
     )
 
+    op.create_table(
+        "verdict_mails",
+        sa.Column("organization_id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.Column("verdict", sa.String(10), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("recipients", postgresql.JSONB(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("delivery", sa.String(10), nullable=False),
+        sa.Column("delivery_attempts", sa.BigInteger(), nullable=False),
+        sa.Column("delivery_due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("delivery_error", sa.Text(), nullable=True),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.ForeignKeyConstraint(["organization_id"], ["organizations.id"], name=op.f("fk_verdict_mails_organization_id_organizations")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_verdict_mails")),
+    )
+    op.create_index("ix_verdict_mails_organization_id", "verdict_mails", ["organization_id"], unique=False)
+    op.create_index(
+        "ix_verdict_mails_due", "verdict_mails", ["delivery_due_at"], unique=False, postgresql_where=sa.text("delivery = 'QUEUED'")
+    )
+
 
 def downgrade() -> None:
+    op.drop_table("verdict_mails")
     op.drop_index("ix_setup_progress_abandoned_at", table_name="setup_progress")
     op.drop_index("ix_setup_progress_touched_at", table_name="setup_progress")
     op.create_index("ix_setup_progress_touched_at", "setup_progress", ["touched_at"], unique=False)

@@ -14,6 +14,7 @@ from portal.billing.rules import run_period_end
 from portal.db import Json
 from portal.invites import queries as invites
 from portal.operations.models import JobRun
+from portal.orgs import queries as orgs
 
 AT_ONCE = 500
 A_WHILE = timedelta(minutes=2)
@@ -24,6 +25,7 @@ def sweep() -> Json:
     at = clock.now()
     rung = {
         "accounts-send-link": accounts.links_to_deliver(at, limit=AT_ONCE),
+        "orgs-send-verdict": orgs.verdicts_to_deliver(at, limit=AT_ONCE),
         "invites-send": invites.invitations_to_deliver(at, limit=AT_ONCE),
         "billing-send-invoice": billing.mails_to_deliver(at, limit=AT_ONCE),
         "billing-final-invoice": billing.awaiting_final_invoice(limit=AT_ONCE),

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import User
 from portal.db import Base, Identified, Json
+from portal.gateways.mail import Delivered, Delivery
 from portal.orgs.rules import (
     BillingMode,
     EarningsRecipient,
@@ -17,6 +18,7 @@ from portal.orgs.rules import (
     Role,
     SizeBucket,
     Status,
+    Verdict,
     media_path,
 )
 from portal.orgs.rules.rates import DEFAULT_RATES
@@ -133,4 +135,22 @@ class Membership(Identified, Base):
     created_at: Mapped[datetime]
 
     user: Mapped[User] = relationship(lazy="raise")
+    organization: Mapped[Organization] = relationship(lazy="raise")
+
+
+class VerdictMail(Delivered, Identified, Base):
+    """A mail that tells an organization's owners what a platform admin decided about it."""
+
+    __tablename__ = "verdict_mails"
+    __table_args__ = (
+        Index("ix_verdict_mails_due", "delivery_due_at", postgresql_where=text(f"delivery = '{Delivery.QUEUED}'")),
+        Index("ix_verdict_mails_organization_id", "organization_id"),
+    )
+
+    organization_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("organizations.id"))
+    verdict: Mapped[Verdict] = mapped_column(Enum(Verdict, native_enum=False, length=10))
+    reason: Mapped[str | None]
+    recipients: Mapped[list[str]] = mapped_column(JSONB)
+    created_at: Mapped[datetime]
+
     organization: Mapped[Organization] = relationship(lazy="raise")

@@ -10,7 +10,8 @@ from sqlalchemy.orm import contains_eager
 from portal import db
 from portal.accounts.models import LoginSession, User
 from portal.errors import NotFound
-from portal.orgs.models import Membership, Organization
+from portal.gateways.mail import Delivery
+from portal.orgs.models import Membership, Organization, VerdictMail
 from portal.orgs.rules import MembershipStatus, Role, Status
 from portal.orgs.schemas.members import MembersFilter
 
@@ -156,6 +157,32 @@ def heirs(organization_id: str, *, without: str | None, limit: int) -> Sequence[
         .options(contains_eager(Membership.user))
         .where(Membership.organization_id == organization_id, Membership.status == MembershipStatus.ACTIVE, Membership.user_id != without)
         .order_by(rank.desc(), func.lower(User.name))
+        .limit(limit)
+    )
+    return db.session.scalars(statement).all()
+
+
+def owner_emails(organization_id: str) -> Sequence[str]:
+    """The addresses of the active owners."""
+    statement = (
+        select(User.email)
+        .join(Membership, Membership.user_id == User.id)
+        .where(
+            Membership.organization_id == organization_id,
+            Membership.status == MembershipStatus.ACTIVE,
+            Membership.role == Role.ORG_OWNER,
+        )
+        .order_by(User.email)
+    )
+    return db.session.scalars(statement).all()
+
+
+def verdicts_to_deliver(at: datetime, *, limit: int) -> Sequence[str]:
+    """Ids of mails about decisions that are due, for the sweep."""
+    statement = (
+        select(VerdictMail.id)
+        .where(VerdictMail.delivery == Delivery.QUEUED, VerdictMail.delivery_due_at <= at)
+        .order_by(VerdictMail.delivery_due_at)
         .limit(limit)
     )
     return db.session.scalars(statement).all()

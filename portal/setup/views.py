@@ -270,7 +270,9 @@ def begin() -> ResponseReturnValue:
     user = require_user()
     form = Form.posted(OnboardingIn)
     upload = imports.Upload(*uploaded_file("file")) if has_upload("file") else None
-    form.values.pop("upload", None)
+    if form.values.pop("upload", None) and upload is None:
+        form.errors = {"file": ["Choose a file first."]}
+        return _welcome_page(form, status=422)
     begun = form.submit(service.begin, upload=upload, creator=user, actor=actor_of(user, ip=client_address()))
     if begun is None:
         return _welcome_page(form, status=422)

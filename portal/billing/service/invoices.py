@@ -163,7 +163,7 @@ def _bill(organization: Organization, payments: Sequence[Payment], *, last_end: 
         "auto_generated": automatic,
         "created_at": at,
     }
-    return _Bill(invoice=invoice, lines=lines, recipients=[organization.billing_email])
+    return _Bill(invoice=invoice, lines=lines, recipients=list(dict.fromkeys((organization.billing_email, *organization.billing_contacts))))
 
 
 def _lines(invoice_id: str, payments: Sequence[Payment], *, time_zone: str) -> list[dict[str, Any]]:

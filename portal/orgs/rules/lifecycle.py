@@ -19,6 +19,16 @@ class Verdict(StrEnum):
         """The act in words."""
         return self.value.capitalize()
 
+    @property
+    def meaning(self) -> str:
+        """What it means for the organization's people."""
+        return {
+            "APPROVE": "Bookings, invoices and payouts can start.",
+            "REJECT": "The organization is closed, and nobody can open it any more.",
+            "SUSPEND": "You can look at everything and change nothing until it is active again.",
+            "REACTIVATE": "Everything works as before.",
+        }[self.value]
+
 
 TRANSITIONS = {
     Verdict.APPROVE: (Status.PENDING_VERIFICATION, Status.ACTIVE),

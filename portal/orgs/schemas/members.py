@@ -82,7 +82,7 @@ class TransferIn(In):
     """Who becomes the owner; the organization's name is typed once more."""
 
     member_id: str
-    name: Annotated[str, StringConstraints(max_length=200)]
+    confirm_name: Annotated[str, StringConstraints(max_length=200)]
 
 
 class MembersFilter(In):

@@ -1,12 +1,17 @@
 """An organization's beginning in one step, what platform admins decide about it, and its end."""
 
-from portal import db, queue
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from portal import clock, config, db, queue
 from portal.accounts.models import User
 from portal.audit import service as audit
 from portal.audit.rules import Action, Actor
 from portal.errors import NotFound
+from portal.gateways.mail import Message, deliver
+from portal.gateways.rendering import render
 from portal.orgs import queries
-from portal.orgs.models import Organization
+from portal.orgs.models import Organization, VerdictMail
 from portal.orgs.rules import BillingMode, Status, Verdict
 from portal.orgs.rules import lifecycle as rules
 from portal.orgs.schemas import OrganizationIn, OrgInfoIn
@@ -19,6 +24,12 @@ ACTIONS = {
     Verdict.REJECT: Action.ORG_REJECTED,
     Verdict.SUSPEND: Action.ORG_SUSPENDED,
     Verdict.REACTIVATE: Action.ORG_REACTIVATED,
+}
+SAID = {
+    Verdict.APPROVE: "is approved",
+    Verdict.REJECT: "was not approved",
+    Verdict.SUSPEND: "is suspended",
+    Verdict.REACTIVATE: "is active again",
 }
 
 
@@ -60,8 +71,51 @@ def decide(organization_id: str, verdict: Verdict, *, reason: str | None, actor:
     audit.record(actor, ACTIONS[verdict], subject(organization), organization_id=organization.id, before={"status": before}, after=after)
     if organization.status is Status.DEACTIVATED:
         queue.enqueue("billing-final-invoice", organization.id)
-    db.session.flush()
+    _tell_owners(organization, verdict, reason=reason)
     return organization
+
+
+def _tell_owners(organization: Organization, verdict: Verdict, *, reason: str | None) -> None:
+    at = clock.now()
+    mail = VerdictMail(
+        organization_id=organization.id,
+        verdict=verdict,
+        reason=reason,
+        recipients=list(queries.owner_emails(organization.id)),
+        delivery_due_at=at,
+        created_at=at,
+    )
+    db.session.add(mail)
+    db.session.flush()
+    queue.enqueue("orgs-send-verdict", mail.id)
+
+
+def send_verdict(mail_id: str) -> bool:
+    """Mails the owners what was decided, when it is due; returns whether it went out now."""
+    statement = select(VerdictMail).options(joinedload(VerdictMail.organization)).where(VerdictMail.id == mail_id)
+    mail = db.session.scalar(statement.with_for_update(of=VerdictMail))
+    if mail is None or not mail.recipients or not mail.is_to_be_delivered(clock.now()):
+        return False
+    organization = mail.organization
+    subject_line = f"{organization.name} {SAID[mail.verdict]}"
+    context = {
+        "organization": organization,
+        "said": SAID[mail.verdict],
+        "meaning": mail.verdict.meaning,
+        "reason": mail.reason,
+        "url": f"{config.current().base_url}/orgs/{organization.slug}/home",
+        "is_open": mail.verdict is not Verdict.REJECT,
+        "subject": subject_line,
+    }
+    message = Message(
+        key=mail.id,
+        to=mail.recipients,
+        subject=subject_line,
+        text=render("email/verdict.txt", **context),
+        html=render("email/verdict.html", **context),
+        at=mail.created_at,
+    )
+    return deliver(mail, message)
 
 
 def deactivate(organization: Organization, *, typed_name: str | None, actor: Actor) -> Organization:

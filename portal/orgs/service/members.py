@@ -134,7 +134,7 @@ def transfer(member_id: str, *, typed_name: str, organization: Organization, giv
         Forbidden: The giver isn't an owner any more.
     """
     locked = lock_open(organization.id)
-    require_name(locked, typed_name)
+    require_name(locked, typed_name, field="confirm_name")
     found = queries.members_by_ids(locked.id, [member_id])
     if not found:
         raise NotFound("Choose one of the members.", code="MEMBER_NOT_FOUND", details={"member_id": ["Choose one of the members."]})
@@ -158,7 +158,7 @@ def transfer(member_id: str, *, typed_name: str, organization: Organization, giv
     return taker
 
 
-def require_name(organization: Organization, typed: str) -> None:
+def require_name(organization: Organization, typed: str, *, field: str = "name") -> None:
     """Makes sure that somebody typed the organization's name, before what can't be undone.
 
     Raises:
@@ -166,7 +166,7 @@ def require_name(organization: Organization, typed: str) -> None:
     """
     if typed.strip() != organization.name:
         sentence = f"Type the name exactly as it is: {organization.name}"
-        raise Invalid(sentence, code="NAME_MISMATCH", details={"name": [sentence]})
+        raise Invalid(sentence, code="NAME_MISMATCH", details={field: [sentence]})
 
 
 def hide_checklist(membership: Membership) -> None:

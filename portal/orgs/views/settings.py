@@ -154,7 +154,7 @@ def transfer(access: Access) -> ResponseReturnValue:
     form = Form.posted(TransferIn)
     taker = form.submit(
         lambda data: members.transfer(
-            data.member_id, typed_name=data.name, organization=access.organization, giver=access.membership, actor=access.actor
+            data.member_id, typed_name=data.confirm_name, organization=access.organization, giver=access.membership, actor=access.actor
         )
     )
     if taker is None:
