@@ -4,7 +4,7 @@ A request commits once, when its status is below 400 (``finish_request``); a job
 everyone else at most flushes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
@@ -161,6 +161,17 @@ def record_apart(row: Base) -> None:
     with Session(database.engine, expire_on_commit=False) as apart:
         apart.add(row)
         apart.commit()
+
+
+def copy_into(model: type[Base], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Inserts many rows as one COPY, in the present transaction; defaults of the model don't apply."""
+    session.flush()
+    session().info["wrote"] = True
+    connection: Any = session.connection().connection.driver_connection
+    names = ", ".join(f'"{column}"' for column in columns)
+    with connection.cursor() as cursor, cursor.copy(f'COPY "{model.__tablename__}" ({names}) FROM STDIN') as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def locked_by_name(name: str) -> None:

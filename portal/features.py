@@ -9,7 +9,7 @@ from portal.bookings import views as bookings_views
 from portal.home import api as home_api
 from portal.home import views as home_views
 from portal.invites import api as invites_api
-from portal.invites import views as invites_views
+from portal.invites.views import invitations
 from portal.operations import views as operations_views
 from portal.orgs import api as orgs_api
 from portal.orgs.views import audit_log, media, members, settings, verification
@@ -32,7 +32,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     verification.bp,
     media.bp,
     orgs_api.bp,
-    invites_views.bp,
+    invitations.bp,
     invites_api.bp,
     providers_api.bp,
     bookings_views.bp,

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import Select, Text, cast, or_, select, tuple_
+from sqlalchemy import Select, Text, cast, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from portal import db
@@ -22,8 +22,8 @@ def rows(
     """An organization's acts, newest first; ``cursor`` is the last id of the page before, and the filters' days are in the zone."""
     statement = _filtered(organization_id, filters, time_zone)
     if cursor is not None:
-        last = select(AuditRow.at).where(AuditRow.id == cursor).scalar_subquery()
-        statement = statement.where(tuple_(AuditRow.at, AuditRow.id) < tuple_(last, cursor))
+        last = select(AuditRow.at).where(AuditRow.id == cursor, AuditRow.organization_id == organization_id).scalar_subquery()
+        statement = statement.where(tuple_(AuditRow.at, AuditRow.id) < tuple_(last, literal(cursor, AuditRow.id.type)))
     return db.session.scalars(statement.limit(limit)).all()
 
 

@@ -24,6 +24,7 @@ class Invitation(Delivered, Identified, Base):
         CheckConstraint("email = lower(email)", name="email_lower"),
         CheckConstraint("role <> 'ORG_OWNER'", name="no_owner"),
         Index("uq_invitations_pending", "organization_id", "email", unique=True, postgresql_where=text("status = 'PENDING'")),
+        Index("ix_invitations_import_id", "import_id"),
         Index("ix_invitations_email", "email", postgresql_where=text("status = 'PENDING'")),
         Index("ix_invitations_organization_id_created_at", "organization_id", "created_at"),
         Index(
@@ -67,6 +68,8 @@ class InvitationImport(Identified, Base):
     header_line: Mapped[int | None]
     columns: Mapped[list[str]] = mapped_column(JSONB)
     mapping: Mapped[Json | None]
+    choices: Mapped[Json] = mapped_column(JSONB, default=dict)
+    fingerprint: Mapped[str]
     default_role: Mapped[Role] = mapped_column(Enum(Role, native_enum=False, length=20))
     created_by: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id"))
     created_at: Mapped[datetime]
@@ -84,6 +87,19 @@ class InvitationImportRow(Base):
     email: Mapped[str]
     name: Mapped[str | None]
     role: Mapped[Role | None] = mapped_column(Enum(Role, native_enum=False, length=20))
+    role_text: Mapped[str]
     verdict: Mapped[Verdict] = mapped_column(Enum(Verdict, native_enum=False, length=20))
     message: Mapped[str]
-    invitation_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("invitations.id"))
+    is_dropped: Mapped[bool]
+    is_mended: Mapped[bool]
+
+
+class ImportMapping(Base):
+    """Which columns somebody chose for files with the same headers."""
+
+    __tablename__ = "import_mappings"
+
+    organization_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("organizations.id"), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(primary_key=True)
+    columns: Mapped[Json] = mapped_column(JSONB)
+    updated_at: Mapped[datetime]

@@ -9,9 +9,10 @@ from sqlalchemy.orm import contains_eager
 
 from portal import clock, crypto, db
 from portal.accounts.models import User
+from portal.db import Json
 from portal.errors import NotFound
 from portal.gateways.mail import Delivery
-from portal.invites.models import Invitation, InvitationImport, InvitationImportRow
+from portal.invites.models import ImportMapping, Invitation, InvitationImport, InvitationImportRow
 from portal.invites.rules import Verdict
 from portal.invites.rules.states import InvitationStatus
 from portal.orgs.models import Organization
@@ -130,25 +131,89 @@ def imports_of(organization_id: str, *, limit: int) -> Sequence[InvitationImport
     return db.session.scalars(statement).all()
 
 
+def remembered_columns(organization_id: str, fingerprint: str) -> Json | None:
+    """The columns that were chosen for files with the same headers."""
+    found = db.session.get(ImportMapping, (organization_id, fingerprint))
+    return found.columns if found else None
+
+
 def import_counts(import_id: str) -> dict[Verdict, int]:
-    """How many rows of a file got each verdict; only those that occur."""
+    """How many rows of a file got each verdict; only those that occur, without the rows that were left out."""
     statement = (
         select(InvitationImportRow.verdict, func.count().label("number"))
-        .where(InvitationImportRow.import_id == import_id)
+        .where(InvitationImportRow.import_id == import_id, InvitationImportRow.is_dropped.is_(False))
         .group_by(InvitationImportRow.verdict)
     )
     found: dict[Verdict, int] = {row.verdict: row.number for row in db.session.execute(statement)}
     return {verdict: found[verdict] for verdict in Verdict if verdict in found}
 
 
-def import_rows(
-    import_id: str, *, verdict: Verdict | None = None, limit: int | None = None, offset: int = 0
-) -> Sequence[InvitationImportRow]:
-    """A file's rows in its own order, all or those with one verdict."""
-    statement = select(InvitationImportRow).where(InvitationImportRow.import_id == import_id)
+def count_dropped(import_id: str) -> int:
+    """How many rows were left out."""
+    statement = select(func.count()).where(InvitationImportRow.import_id == import_id, InvitationImportRow.is_dropped)
+    return db.session.scalar(statement) or 0
+
+
+def import_rows(import_id: str, *, refused: bool = False) -> Sequence[InvitationImportRow]:
+    """All rows of a file that weren't left out, in its own order; or only those that aren't invited."""
+    statement = select(InvitationImportRow).where(InvitationImportRow.import_id == import_id, InvitationImportRow.is_dropped.is_(False))
+    if refused:
+        statement = statement.where(InvitationImportRow.verdict != Verdict.NEW)
+    return db.session.scalars(statement.order_by(InvitationImportRow.line)).all()
+
+
+def import_page(
+    import_id: str, *, verdict: Verdict | None, dropped: bool, after: int, before: int, limit: int
+) -> tuple[Sequence[InvitationImportRow], bool]:
+    """One page of a file's rows, and whether there are more in its direction; a late page costs what the first does."""
+    statement = select(InvitationImportRow).where(
+        InvitationImportRow.import_id == import_id, InvitationImportRow.is_dropped.is_(dropped), InvitationImportRow.line > after
+    )
     if verdict is not None:
         statement = statement.where(InvitationImportRow.verdict == verdict)
-    return db.session.scalars(statement.order_by(InvitationImportRow.line).limit(limit).offset(offset)).all()
+    if before:
+        statement = statement.where(InvitationImportRow.line < before)
+    order = InvitationImportRow.line.desc() if before else InvitationImportRow.line.asc()
+    found = list(db.session.scalars(statement.order_by(order).limit(limit + 1)))
+    rows = found[:limit]
+    return (rows[::-1] if before else rows), len(found) > limit
+
+
+def require_row(import_id: str, line: int) -> InvitationImportRow:
+    """One row of a file.
+
+    Raises:
+        NotFound: ``ROW_NOT_FOUND``.
+    """
+    found = db.session.get(InvitationImportRow, (import_id, line)) if db.is_id(import_id) else None
+    if found is None:
+        raise NotFound("There is no such row in this file.", code="ROW_NOT_FOUND")
+    return found
+
+
+def unknown_role_texts(import_id: str, *, limit: int) -> Sequence[str]:
+    """What stands where a role is expected and names none, most frequent first."""
+    text = func.min(InvitationImportRow.role_text)
+    statement = (
+        select(text)
+        .where(
+            InvitationImportRow.import_id == import_id,
+            InvitationImportRow.verdict == Verdict.UNKNOWN_ROLE,
+            InvitationImportRow.is_dropped.is_(False),
+        )
+        .group_by(func.lower(InvitationImportRow.role_text))
+        .order_by(func.count().desc(), text)
+        .limit(limit)
+    )
+    return db.session.scalars(statement).all()
+
+
+def deliveries(import_id: str, emails: Sequence[str] | None = None) -> dict[str, Delivery]:
+    """Address → how its mail is, for those (or all) whom a confirmed file invited."""
+    statement = select(Invitation.email, Invitation.delivery).where(Invitation.import_id == import_id)
+    if emails is not None:
+        statement = statement.where(Invitation.email.in_(emails))
+    return {row.email: row.delivery for row in db.session.execute(statement)}
 
 
 def import_progress(import_id: str) -> Progress:

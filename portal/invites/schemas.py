@@ -1,15 +1,16 @@
 """What comes in about invitations, and how they look in JSON."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, Json, StringConstraints, WithJsonSchema
 
 from portal.accounts.schemas import Email
 from portal.gateways.mail import Delivery
 from portal.invites.models import Invitation
 from portal.invites.rules import Verdict
-from portal.invites.rules.states import LASTS_DAYS, LONGEST_DAYS, InvitationStatus
+from portal.invites.rules.choices import Choices
+from portal.invites.rules.states import LASTS_DAYS, LONGEST_DAYS, ImportStatus, InvitationStatus
 from portal.orgs.rules import MembershipStatus, Role
 from portal.web.schema import In, Out
 
@@ -75,16 +76,120 @@ class JoinedOut(Out):
     status: MembershipStatus
 
 
-class MappingIn(In):
+Column = Annotated[int, Field(ge=0, le=200)]
+
+
+class DefaultRoleIn(In):
+    """What people of a file become when it names no role."""
+
+    file_role: Role | None = None
+
+
+class MappingForm(In):
     """Which column of a file is which, from 0."""
 
-    email: Annotated[int, Field(ge=0, le=200)]
-    name: Annotated[int, Field(ge=0, le=200)] | None = None
-    role: Annotated[int, Field(ge=0, le=200)] | None = None
+    email: Column
+    name: Column | None = None
+    role: Column | None = None
+
+
+class ReadingIn(In):
+    """How a file is to be read, where the content alone misleads; empty leaves it to the content."""
+
+    encoding: Literal["utf-8", "utf-16", "windows-1252"] | None = None
+    delimiter: Literal["comma", "semicolon", "tab", "vertical bar"] | None = None
+    header_line: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    role: Role | None = None
+
+    @property
+    def spoken_delimiter(self) -> str | None:
+        """The delimiter itself."""
+        return {"comma": ",", "semicolon": ";", "tab": "\t", "vertical bar": "|"}.get(self.delimiter or "")
+
+
+class MendIn(In):
+    """What a row says instead."""
+
+    email: Annotated[str, StringConstraints(max_length=320)] | None = None
+    name: Annotated[str, StringConstraints(max_length=120)] | None = None
+    role: Role | None = None
 
 
 class PreviewQuery(In):
-    """Filters of a preview."""
+    """Filters of a preview; ``after`` and ``before`` are the lines that its pages end at."""
 
     verdict: Verdict | None = None
-    page: Annotated[int, Field(ge=1, le=100_000)] = 1
+    dropped: bool = False
+    after: Annotated[int, Field(ge=0, le=10_000_000_000)] = 0
+    before: Annotated[int, Field(ge=0, le=10_000_000_000)] = 0
+
+
+class ColumnsIn(In):
+    """Which columns hold what, from 0; a name may be in several."""
+
+    email: Column
+    name: Column | list[Column] | None = None
+    role: Column | None = None
+
+
+class ImportIn(In):
+    """The fields beside the file of a JSON client's import; ``mapping`` and ``roleMapping`` are JSON texts."""
+
+    dry_run: bool = False
+    mapping: Annotated[Json[ColumnsIn], WithJsonSchema({"type": "string", "contentMediaType": "application/json"})] | None = None
+    encoding: Literal["utf-8", "utf-16", "windows-1252"] | None = None
+    delimiter: Literal[",", ";", "\t", "|"] | None = None
+    header_line: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    default_role: Role | None = None
+    role_mapping: Annotated[Json[dict[str, Role]], WithJsonSchema({"type": "string", "contentMediaType": "application/json"})] | None = None
+
+    @property
+    def choices(self) -> Choices:
+        """What the client decided."""
+        columns = self.mapping.model_dump() if self.mapping else None
+        return Choices(
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            header_line=self.header_line,
+            columns=columns,
+            roles=self.role_mapping or {},
+        )
+
+
+class FileOut(Out):
+    """How a file was read."""
+
+    encoding: str
+    delimiter: str | None
+    header_line: int | None
+
+
+class ColumnOut(Out):
+    """A column, with up to three of its values."""
+
+    name: str
+    samples: list[str]
+
+
+class ImportRowOut(Out):
+    """A row of a file with its verdict; ``delivery`` once it was invited."""
+
+    line: int
+    email: str
+    name: str | None
+    role: Role | None
+    verdict: Verdict
+    message: str
+    delivery: Delivery | None = None
+
+
+class ImportOut(Out):
+    """A file of people: how it was read, which column is which, and every row's verdict."""
+
+    batch_id: str | None
+    status: ImportStatus
+    file: FileOut
+    columns: list[ColumnOut]
+    mapping: dict[str, int | list[int] | None] | None
+    counts: dict[Verdict, int]
+    rows: list[ImportRowOut]

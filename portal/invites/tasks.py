@@ -2,7 +2,7 @@
 
 from portal import db
 from portal.db import Json
-from portal.invites.service import invitations
+from portal.invites.service import imports, invitations
 
 
 def send(*invitation_ids: str) -> Json:
@@ -15,5 +15,5 @@ def send(*invitation_ids: str) -> Json:
 
 
 def expire() -> Json:
-    """Closes invitations that are past their date."""
-    return {"job": "invites-expire", "done": invitations.expire()}
+    """Closes invitations that are past their date, and deletes the content of old files."""
+    return {"job": "invites-expire", "done": invitations.expire(), "forgotten": imports.forget_contents()}

@@ -16,7 +16,7 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.gateways import files
 from portal.invites.models import InvitationImport
 from portal.invites.rules import Judged, Verdict
-from portal.invites.service import imports, invitations
+from portal.invites.service import imports, invitations, verdicts
 from portal.orgs import service as orgs
 from portal.orgs.models import Organization
 from portal.orgs.rules import FIELD_LABELS, Role, Status, default_role, invitable_roles
@@ -117,10 +117,10 @@ def remove_picture(slot: Slot, *, draft: Organization, actor: Actor) -> Organiza
     return organization
 
 
-def around(draft: Organization, *, creator: User) -> imports.Surroundings:
+def around(draft: Organization, *, creator: User) -> verdicts.Surroundings:
     """What invitees of a draft are judged against: those staged before count as invited, the creator as a member."""
     provider_orgs = orgs.provider_orgs_are_on()
-    return imports.Surroundings(
+    return verdicts.Surroundings(
         organization=draft,
         members=frozenset({creator.email}),
         pending=queries.staged_emails(draft.id),
@@ -155,7 +155,7 @@ def stage_text(text: str, *, draft: Organization, creator: User, role: Role) -> 
     Raises:
         Invalid: There is no address in the text.
     """
-    judged = imports.judge_text(text, default_role=role, around=around(draft, creator=creator))
+    judged = verdicts.judge_text(text, default_role=role, around=around(draft, creator=creator))
     stage(imports.people_in(judged, default_role=role), draft=draft)
     return [row for row in judged if row.verdict is not Verdict.NEW]
 

@@ -8,9 +8,10 @@ from flask.typing import ResponseReturnValue
 from portal import india
 from portal.accounts.service import actor_of
 from portal.invites import queries as invites
-from portal.invites.schemas import MappingIn, PeopleIn
+from portal.invites.schemas import PeopleIn
 from portal.invites.service import imports
-from portal.invites.views import preview
+from portal.invites.views import imports as component
+from portal.invites.views.invitations import UPLOADS
 from portal.orgs import service as orgs
 from portal.orgs.access import draft_creator
 from portal.orgs.models import Organization
@@ -22,10 +23,12 @@ from portal.orgs.views.settings import choices, shown
 from portal.setup import queries, service
 from portal.setup.rules import Step, next_step, steps_for
 from portal.setup.schemas import OnboardingIn
-from portal.web.forms import Form, form_data, has_upload, uploaded_file
+from portal.web.filters import count
+from portal.web.forms import Form, has_upload, uploaded_file
 from portal.web.gates import client_address, require_user, signed_in
 from portal.web.page import page, redirect_to, toast
 from portal.web.schema import In
+from portal.web.security import limiter, per_organization
 
 bp = Blueprint("setup", __name__)
 ONBOARDING = {"billing_mode": BillingMode.INVOICED_MONTHLY, "role": Role.ORG_LEARNER}
@@ -169,56 +172,6 @@ def stage(draft: Organization) -> ResponseReturnValue:
     return _invite_page(draft, form)
 
 
-@bp.post("/orgs/<organization_id>/setup/invite/upload")
-@draft_creator
-def upload(draft: Organization) -> ResponseReturnValue:
-    """Reads a file and leads to its preview."""
-    form = Form(PeopleIn, {"role": default_role(draft.kind)})
-    creator = require_user()
-    batch = form.submit_with(
-        lambda: service.stage_upload(imports.Upload(*uploaded_file("file")), draft=draft, creator=creator), field="file"
-    )
-    if batch is None:
-        return _invite_page(draft, form, status=422)
-    return redirect_to("setup.show_import", organization_id=draft.id, import_id=batch.id)
-
-
-@bp.get("/orgs/<organization_id>/setup/invite/imports/<import_id>")
-@draft_creator
-def show_import(draft: Organization, import_id: str) -> ResponseReturnValue:
-    """The preview of a file."""
-    batch = invites.require_import(draft.id, import_id)
-    urls = {
-        "self": url_for("setup.show_import", organization_id=draft.id, import_id=import_id),
-        "mapping": url_for("setup.map_columns", organization_id=draft.id, import_id=import_id),
-        "confirm": url_for("setup.confirm_import", organization_id=draft.id, import_id=import_id),
-        "back": url_for("setup.invite", organization_id=draft.id),
-    }
-    shown = preview(batch, urls=urls)
-    return page("setup/import.html", block="import_state", **_frame(draft, Step.INVITE), **shown)
-
-
-@bp.post("/orgs/<organization_id>/setup/invite/imports/<import_id>/mapping")
-@draft_creator
-def map_columns(draft: Organization, import_id: str) -> ResponseReturnValue:
-    """Takes the user's word for which column is which."""
-    data = form_data(MappingIn)
-    around = service.around(draft, creator=require_user())
-    batch = invites.require_import(draft.id, import_id)
-    imports.map_columns(batch, email=data.email, name=data.name, role=data.role, around=around)
-    return redirect_to("setup.show_import", organization_id=draft.id, import_id=import_id)
-
-
-@bp.post("/orgs/<organization_id>/setup/invite/imports/<import_id>/confirm")
-@draft_creator
-def confirm_import(draft: Organization, import_id: str) -> ResponseReturnValue:
-    """Stages what is new."""
-    number = service.stage_import(import_id, draft=draft, creator=require_user())
-    if number:
-        toast(f"{number} {'person is' if number == 1 else 'people are'} added. They are invited when you launch.")
-    return redirect_to("setup.invite", organization_id=draft.id)
-
-
 @bp.post("/orgs/<organization_id>/setup/invite/<invitee_id>/remove")
 @draft_creator
 def unstage(draft: Organization, invitee_id: str) -> ResponseReturnValue:
@@ -280,6 +233,43 @@ def begin() -> ResponseReturnValue:
     if batch is None:
         return _onward(draft, Step.INFO)
     return redirect_to("setup.show_import", organization_id=draft.id, import_id=batch.id)
+
+
+def _desk(values: dict[str, Any]) -> component.Desk:
+    draft: Organization = values["draft"]
+    creator = require_user()
+    provider_orgs = orgs.provider_orgs_are_on()
+    return component.Desk(
+        organization=draft,
+        user=creator,
+        roles=invitable_roles(draft.kind, inviter=Role.ORG_OWNER, provider_orgs=provider_orgs),
+        around=lambda: service.around(draft, creator=creator),
+        confirm=lambda import_id: service.stage_import(import_id, draft=draft, creator=creator),
+        done=lambda number: f"{count(number, 'person is', 'people are')} added. They are invited when you launch.",
+        url=lambda name, **own: url_for(f"setup.{name}", organization_id=draft.id, **own),
+        refused=lambda form: _invite_page(draft, _with_file_errors(draft, form), status=422),
+        after_confirm=lambda _import_id: url_for("setup.invite", organization_id=draft.id),
+        back_url=url_for("setup.invite", organization_id=draft.id),
+        template="setup/import.html",
+        context=_frame(draft, Step.INVITE),
+        confirm_verb="Add",
+        confirm_noun=("person", "people"),
+    )
+
+
+component.register(
+    bp,
+    prefix="/orgs/<organization_id>/setup/invite",
+    gate=draft_creator,
+    limit=limiter.limit(UPLOADS, key_func=per_organization),
+    desk_of=_desk,
+)
+
+
+def _with_file_errors(draft: Organization, refused: Form[Any]) -> Form[PeopleIn]:
+    form = Form(PeopleIn, {"role": default_role(draft.kind)})
+    form.errors = refused.errors
+    return form
 
 
 def _frame(draft: Organization | None, current: Step) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Forms: what a browser posted, checked by a pydantic schema, with an error beside each field."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +14,7 @@ from portal.errors import Conflict, DomainError, Forbidden, Invalid, TooLarge, U
 Schema = TypeVar("Schema", bound=BaseModel)
 Made = TypeVar("Made")
 
+_INNER_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 SENTENCES = {
     "missing": "Fill this in.",
     "string_too_short": "Fill this in.",
@@ -61,11 +63,14 @@ class Form(Generic[Schema]):
         What the act itself refuses as invalid or conflicting is kept as this form's errors. Ask ``is_valid`` afterwards;
         a page with errors is answered with a status of 400 or above, so that nothing of the act is kept.
         """
+        filled, emptied = self._filled()
+        if emptied:
+            self.errors = {name: [SENTENCES["missing"]] for name in emptied}
         try:
-            data = self.schema.model_validate({name: value for name, value in self.values.items() if value != ""})
-            return act(data, **arguments)
+            data = self.schema.model_validate(filled)
+            return None if emptied else act(data, **arguments)
         except ValidationError as error:
-            self.errors = field_errors(error)
+            self.errors |= field_errors(error)
         except (Invalid, Conflict, Forbidden, TooLarge, Unauthenticated) as error:
             db.abandon()
             self.refusal = error
@@ -73,6 +78,18 @@ class Form(Generic[Schema]):
             if not self.errors:
                 self.messages = [error.message]
         return None
+
+    def _filled(self) -> tuple[dict[str, Any], list[str]]:
+        """The fields with something in them; and those that were emptied although their default isn't nothing."""
+        filled: dict[str, Any] = {}
+        emptied = []
+        for name, value in self.values.items():
+            field = self.schema.model_fields.get(name)
+            if value != "" or (field is not None and field.default_factory is not None):
+                filled[name] = value  # an empty list is a list, too
+            elif field is not None and not field.is_required() and field.default is not None and not isinstance(field.default, bool):
+                emptied.append(name)
+        return filled, emptied
 
     def submit_with(self, act: Callable[[], Made], *, field: str) -> Made | None:
         """Calls an act that reads something else than fields (an upload); what it refuses stands beside ``field``."""
@@ -154,10 +171,10 @@ def _checked(schema: type[Schema], values: Mapping[str, Any]) -> Schema:
 
 
 def field_errors(error: ValidationError) -> dict[str, list[str]]:
-    """Pydantic's findings as plain sentences beside their fields."""
+    """Pydantic's findings as plain sentences beside their fields, by our own names: what is missing it names as JSON does."""
     found: dict[str, list[str]] = {}
     for item in error.errors(include_url=False):
-        name = ".".join(part for part in item["loc"] if isinstance(part, str)) or "form"
+        name = ".".join(_INNER_CAPITAL.sub("_", part).lower() for part in item["loc"] if isinstance(part, str)) or "form"
         template = SENTENCES.get(item["type"])
         if item["type"] == "string_too_short" and item.get("ctx", {}).get("min_length", 1) > 1:
             template = "Write at least {min_length} characters."

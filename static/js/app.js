@@ -33,7 +33,16 @@ document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
   focusWasInside = Boolean(target?.contains(document.activeElement) && document.activeElement !== document.body);
 });
 
+/** A live region outside of what is swapped speaks only when its words change. */
+function announce() {
+  for (const { dataset } of document.querySelectorAll("[data-announce]")) {
+    const region = document.getElementById(dataset.announceIn);
+    if (region && region.textContent !== dataset.announce) region.textContent = dataset.announce;
+  }
+}
+
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  announce();
   const wholePage = ctx.target === document.body;
   if (wholePage) settle();
   if (focusError(document)) return;

@@ -13,7 +13,7 @@ from portal.invites.models import Invitation, InvitationImport
 from portal.invites.rules import Verdict
 from portal.invites.rules.states import InvitationStatus
 from portal.invites.schemas import InvitationIn
-from portal.invites.service import imports, invitations
+from portal.invites.service import imports, invitations, verdicts
 from portal.orgs.models import Membership
 from portal.orgs.rules import Role, invitable_roles
 from tests.support import world
@@ -45,7 +45,9 @@ def accept(invitation_token, user):
 
 
 def around(organization):
-    return imports.surroundings(organization, allowed_roles=invitable_roles(organization.kind, inviter=Role.ORG_OWNER, provider_orgs=False))
+    return verdicts.surroundings(
+        organization, allowed_roles=invitable_roles(organization.kind, inviter=Role.ORG_OWNER, provider_orgs=False)
+    )
 
 
 def test_only_the_hash_of_a_token_is_stored(acme):

@@ -528,7 +528,7 @@ def emails_on(answer) -> list[str]:
     """The addresses of the page's table, from top to bottom."""
     assert problems(answer) == []
     _before, _tag, table = answer.text.partition("<tbody")
-    return re.findall(r"[a-z0-9]+@acme\.test", table.partition("</tbody>")[0])
+    return re.findall(r"<td class=\"desc\">([a-z0-9]+@acme\.test)<", table.partition("</tbody>")[0])
 
 
 def exported(call, path: str) -> list[list[str]]:
@@ -662,7 +662,7 @@ def test_two_hundred_members_take_no_more_statements_than_three(acme, statements
 
 
 def transfer(call, acme, name: str, *, typed: str = "Acme"):
-    return call("POST", f"{acme.pages}/settings/danger/transfer", data={"member_id": acme.member(name).id, "name": typed})
+    return call("POST", f"{acme.pages}/settings/danger/transfer", data={"member_id": acme.member(name).id, "confirm_name": typed})
 
 
 def test_ownership_changes_hands_in_one_moment_with_both_in_the_log(acme):

@@ -13,7 +13,7 @@ from portal.accounts.schemas import SignUpIn
 from portal.billing.models import Invoice
 from portal.billing.service import invoices
 from portal.invites.models import Invitation
-from portal.invites.service import imports, invitations
+from portal.invites.service import imports, invitations, verdicts
 from portal.orgs import queries as orgs_queries
 from portal.orgs.models import Organization
 from portal.orgs.rules import Role, invitable_roles
@@ -50,7 +50,7 @@ def scene(rung, app) -> Scene:
             people = [invitations.Person("dev@acme.test", "Dev", Role.ORG_LEARNER)]
             invitations.invite(organization, people, inviter=company.owner, actor=world.as_self(company.owner))
             roles = invitable_roles(organization.kind, inviter=Role.ORG_OWNER, provider_orgs=False)
-            around = imports.surroundings(organization, allowed_roles=roles)
+            around = verdicts.surroundings(organization, allowed_roles=roles)
             upload = imports.Upload("hr.csv", b"Email,Name\nesha@acme.test,Esha\nbroken,X\n")
             batch = imports.stage(upload, default_role=Role.ORG_LEARNER, around=around, creator=company.owner)
         draft = world.make_draft(company.owner, name="Draft")
@@ -70,6 +70,7 @@ def scene(rung, app) -> Scene:
             "user_id": company.consultant.id,
             "member_id": orgs_queries.membership(organization.id, learner.id).id,
             "slot": "logo",
+            "line": "2",
             "group": "profile",
             "colors": "1f5fd6-0f6b3c",
             "file_name": logo,

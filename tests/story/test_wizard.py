@@ -60,7 +60,7 @@ def set_up_until_review(guest: Visitor, name: str) -> None:
 
 def test_a_new_user_begins_on_one_device_and_launches_on_another(chromium, portal, tmp_path):
     invited = [f"{name}@nova.test" for name in ("asha", "dev", "esha", "bharat", "chitra")]
-    with visitor(chromium, portal, refused=(422,), viewport=WIDE) as nora:
+    with visitor(chromium, portal, refused=(422, 422), viewport=WIDE) as nora:
         sign_up(nora, "nora@nova.test", name="Nora New")
         expect(nora.page.locator("#f-role")).to_have_value("ORG_LEARNER")
         nora.fill(name="Nova", industry="Astronomy", size_bucket="1 to 50 people", people="asha@nova.test, nobody")
@@ -69,6 +69,8 @@ def test_a_new_user_begins_on_one_device_and_launches_on_another(chromium, porta
         expect(nora.page.locator("#f-people-error")).to_contain_text("nobody")
         nora.see("Welcome, Nora New")
         nora.fill(people="asha@nova.test, Dev Menon <dev@nova.test>")
+        nora.button("Upload CSV").click()
+        expect(nora.page.locator("#f-file-error")).to_have_text("Choose a file first.")
         nora.page.set_input_files("#f-file", csv(tmp_path, "hr.csv", "esha@nova.test", "bharat@nova.test", "asha@nova.test"))
         nora.press("Upload CSV", "Set up Nova: check the file")
         nora.press("Add 2 people", "Set up Nova: invite team")

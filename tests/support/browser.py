@@ -93,16 +93,18 @@ class Visitor:
         """Waits for a toast."""
         expect(self.page.locator("#toasts").get_by_text(text)).to_be_visible()
 
-    def look(self, name: str) -> None:
-        """axe finds nothing, nothing is wider than the window, and nothing is cut off."""
+    def look(self, name: str, *, rules: tuple[str, ...] = ()) -> None:
+        """axe finds nothing (by all its rules, or by those that are named), nothing is wider than the window, and nothing is cut off."""
         if not self.with_script:
             return
         self.page.evaluate(
             "Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity "
             "&& !one.animationName?.startsWith('under-way')).map((one) => one.finished.catch(() => null)))"
         )
-        self.page.evaluate(AXE)
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        if self.page.evaluate("typeof axe === 'undefined'"):
+            self.page.evaluate(AXE)
+        options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+        found = self.page.evaluate("options => axe.run(document, options)", options)["violations"]
         self.wrong += [f"{name}: axe {item['id']}: {item['nodes'][0]['html'][:200]}" for item in found]
         over = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         self.wrong += [f"{name}: {over} px too wide"] if over > 0 else []

@@ -24,7 +24,13 @@ def stage_draft(owner, *, name: str) -> dict[str, str]:
         around = setup.around(draft, creator=owner)
         upload = imports.Upload("hr.csv", b"Email,Name\nesha@acme.test,Esha\n")
         batch = imports.stage(upload, default_role=Role.ORG_LEARNER, around=around, creator=owner)
-    return {"organization_id": draft.id, "import_id": batch.id, "invitee_id": setup_queries.staged(draft.id)[0].id, "slot": "logo"}
+    return {
+        "organization_id": draft.id,
+        "import_id": batch.id,
+        "invitee_id": setup_queries.staged(draft.id)[0].id,
+        "slot": "logo",
+        "line": "2",
+    }
 
 
 @pytest.fixture

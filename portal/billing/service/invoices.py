@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -79,7 +79,8 @@ def issue_final(organization_id: str) -> str | None:
     organization = orgs.lock(organization_id)
     if organization.status is not Status.DEACTIVATED or organization.billing_mode is not BillingMode.INVOICED_MONTHLY:
         return None
-    issued = issue([organization], end=clock.now(), automatic=True)
+    after_all = clock.now() + timedelta(microseconds=1)  # what was booked in the very instant of the end is billed, too
+    issued = issue([organization], end=after_all, automatic=True)
     if issued.failures:
         raise Invalid(str(issued.failures[0]["error"]), code=str(issued.failures[0]["code"]))
     return issued.invoice_ids[0] if issued.invoice_ids else None

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 LASTS_DAYS = 14
 LONGEST_DAYS = 30
+KEPT_FOR = timedelta(days=30)
+"""How long the content of an uploaded file is kept, for its refused rows."""
 
 
 class InvitationStatus(StrEnum):
@@ -28,6 +30,13 @@ class ImportStatus(StrEnum):
     RUNNING = "RUNNING"
     DONE = "DONE"
     FAILED = "FAILED"
+
+
+def milestone(done: int, total: int) -> str:
+    """What a screen reader is told about the sending: only at 0, 25, 50, 75 and 100 percent."""
+    if done >= total:
+        return "All invitations are on their way." if total else ""
+    return f"{done * 4 // total * 25} % of the invitations are sent."
 
 
 def lasting(days: int = LASTS_DAYS) -> timedelta:

@@ -51,9 +51,11 @@ def check_primary(color: str) -> str:
     shown = swatch(color)
     sentence = ""
     if shown.against_white < PART_CONTRAST:
-        sentence = f"This colour is too pale: {shown.against_white:.1f} : 1 against white, and people need 3 : 1. Choose a darker one."
+        sentence = f"This colour is too pale: {_said(shown.against_white)} : 1 against white, and people need 3 : 1. Choose a darker one."
     elif shown.contrast < TEXT_CONTRAST:
-        sentence = f"Neither white nor dark text can be read on this colour ({shown.contrast:.1f} : 1, needed are 4.5 : 1). Choose another."
+        sentence = (
+            f"Neither white nor dark text can be read on this colour ({_said(shown.contrast)} : 1, needed are 4.5 : 1). Choose another."
+        )
     if sentence:
         raise Invalid(sentence, code="COLOR_CONTRAST", details={"primary_color": [sentence]})
     return color
@@ -63,6 +65,11 @@ def swatch(color: str) -> Swatch:
     """A checked colour with its best ink."""
     ink = max((WHITE, INK), key=lambda candidate: contrast(color, candidate))
     return Swatch(color=color, ink=ink, contrast=contrast(color, ink), against_white=contrast(color, WHITE))
+
+
+def _said(ratio: float) -> str:
+    """With one decimal, cut and not rounded: 2.98 isn't the 3.0 that is needed."""
+    return f"{int(ratio * 10) / 10:.1f}"
 
 
 def contrast(one: str, other: str) -> float:

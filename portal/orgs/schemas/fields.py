@@ -1,9 +1,11 @@
 """The fields of organizations: what each may hold, for forms and JSON alike."""
 
+from functools import cache
 from typing import Annotated
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import available_timezones
 
+from babel import Locale
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
 from portal import india
@@ -14,6 +16,8 @@ from portal.orgs.rules.rates import WHOLE, points_of_fraction, points_of_percent
 from portal.web.schema import from_rupees
 
 MOST_CONTACTS = 10
+ISO_LENGTH = 2
+NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "ZZ", "QO", "XA", "XB"})  # unions, and codes that mean none
 HIGHEST_LIMIT = 1_000_000_000_00
 
 
@@ -44,13 +48,31 @@ def _state(value: str) -> str:
     return value
 
 
+@cache
+def time_zones() -> tuple[str, ...]:
+    """Every time zone that is named after a place (IANA), and UTC."""
+    left_out = ("Etc/", "SystemV/", "posix/", "right/")
+    return ("UTC", *sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(left_out)))
+
+
+@cache
+def countries() -> dict[str, str]:
+    """Every country by its ISO 3166-1 code, with its English name (CLDR), India first."""
+    territories = Locale("en").territories.items()
+    names = {code: name for code, name in territories if len(code) == ISO_LENGTH and code.isalpha() and code not in NO_COUNTRIES}
+    return {"IN": names.pop("IN"), **dict(sorted(names.items(), key=lambda pair: pair[1]))}
+
+
+def _country(value: str) -> str:
+    if value not in countries():
+        raise ValueError("Choose a country by its two letters, such as IN.")
+    return value
+
+
 def _time_zone(value: str) -> str:
-    try:
-        return ZoneInfo(value).key
-    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError(UNKNOWN_ZONE) from None
-    except KeyError:
-        raise ValueError(UNKNOWN_ZONE) from None
+    if value not in time_zones():
+        raise ValueError("Choose a time zone such as Asia/Kolkata.")
+    return value
 
 
 def _addresses(value: object) -> object:
@@ -64,12 +86,11 @@ def _once(value: list[str]) -> list[str]:
     return list(dict.fromkeys(value))
 
 
-UNKNOWN_ZONE = "Choose a time zone such as Asia/Kolkata."
 OrgName = Annotated[str, StringConstraints(min_length=2, max_length=120, pattern=r"^[^\x00-\x1f]*$")]
 Slug = Annotated[str, StringConstraints(max_length=60)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 PostalCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 -]{3,12}$")]
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Country = Annotated[str, AfterValidator(_country)]
 Website = Annotated[str, StringConstraints(max_length=200), AfterValidator(_website)]
 Gstin = Annotated[str, AfterValidator(_gstin)]
 Pan = Annotated[str, AfterValidator(_pan)]

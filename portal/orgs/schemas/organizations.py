@@ -157,7 +157,7 @@ class AddressIn(In):
     city: Line
     postal_code: PostalCode
     state: Line | None = None
-    country: Country = "IN"
+    country: Country | None = None
 
 
 class OrganizationPatch(In):
@@ -211,7 +211,8 @@ class OrganizationPatch(In):
         found = {name: getattr(self, name) for name in self.model_fields_set if name not in {"address", "kind", "slug"}}
         if "address" in self.model_fields_set and self.address is not None:
             found["address"] = self.address.model_dump(exclude={"country"}, by_alias=True)
-            found.setdefault("country", self.address.country)
+            if self.address.country:
+                found.setdefault("country", self.address.country)
             code = india.state_code(self.address.state or "")
             if code and not self.state_code:
                 found["state_code"] = code

@@ -98,6 +98,8 @@ def change(member_id: str, data: MemberPatch, *, organization: Organization, act
     if plan.refused:
         raise plan.refused[0][1]
     if data.model_fields_set & {"custom_consultant_payout_rate", "earnings_recipient"}:
+        if found[0].role is Role.ORG_OWNER and actor_role is not Role.ORG_OWNER:
+            raise Forbidden("Only an owner can change an owner.", code="OWNER_PROTECTED")
         _change_payout(found[0], data, organization=locked, actor=actor)
     return found[0]
 
@@ -150,6 +152,8 @@ def transfer(member_id: str, *, typed_name: str, organization: Organization, giv
         pairs.append((giver, Role.ORG_ADMIN))
     for membership, role in pairs:
         before, membership.role = membership.role, role
+        if before is role:
+            continue
         _settle(membership, at=clock.now())
         name = taker.user.name if membership is taker else actor.name
         about = _subject(name, membership.id)
@@ -237,9 +241,10 @@ def _change_payout(membership: Membership, data: MemberPatch, *, organization: O
         "customConsultantPayoutRate": rate,
         "earningsRecipient": membership.earnings_recipient,
     }
-    about = _subject(membership.user.name, membership.id)
-    audit.record(actor, Action.PAYOUT_TERMS_CHANGED, about, organization_id=organization.id, before=before, after=after)
-    db.session.flush()
+    if before != after:
+        about = _subject(membership.user.name, membership.id)
+        audit.record(actor, Action.PAYOUT_TERMS_CHANGED, about, organization_id=organization.id, before=before, after=after)
+        db.session.flush()
 
 
 def _subject(name: str, membership_id: str) -> audit.Subject:

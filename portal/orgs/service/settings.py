@@ -6,7 +6,7 @@ from datetime import date
 from enum import Enum
 from typing import Any
 
-from portal import crypto, db
+from portal import crypto, db, india
 from portal.audit import service as audit
 from portal.audit.rules import Action, Actor
 from portal.db import Json
@@ -23,6 +23,10 @@ PROVIDING = frozenset(
     {"platform_commission_rate", "org_retain_rate", "consultant_payout_rate", "payout_frequency"}
     | {"auto_approve_consultants", "enforce_organization_plans"}
 )
+
+
+FOLLOWING = ("gstin", "state_code", "is_sez")
+"""What may change with other fields: the state with the GSTIN, and all three with the country."""
 
 
 def change(
@@ -48,7 +52,7 @@ def change(
     if seen is not None and seen != fingerprint(organization, changes):
         raise Conflict("Somebody else changed this meanwhile. Nothing of yours is saved yet.", code="EDIT_CONFLICT")
     _check_limit(organization, changes, role=role, may_raise=may_raise_limit)
-    before = {name: getattr(organization, name) for name in changes}
+    before = {name: getattr(organization, name) for name in {*changes, *FOLLOWING}}
     apply(organization, changes)
     changed = [name for name, value in before.items() if getattr(organization, name) != value]
     if changed:
@@ -71,6 +75,9 @@ def apply(organization: Organization, changes: Mapping[str, Any]) -> None:
         Conflict: ``SEAT_LIMIT``.
         NotEnabled: ``ENABLE_PROVIDER_ORGS`` is off.
     """
+    if changes.get("address") and "state" not in changes["address"]:  # a form asks for the state's code alone
+        kept = (organization.address or {}).get("state")
+        changes = {**changes, "address": {**changes["address"], **({"state": kept} if kept else {})}}
     values = {name: value for name, value in changes.items() if getattr(organization, name) != value}
     _check_kind(organization, values)
     _check_mode(organization, values)
@@ -127,7 +134,14 @@ def _check_place(organization: Organization, changes: Mapping[str, Any]) -> None
         organization.state_code = organization.gstin = None
         organization.is_sez = False
         return
+    named = str((organization.address or {}).get("state") or "")
+    if "address" in changes and named and india.state_code(named) is None:
+        sentence = f"“{named[:60]}” is none of India's states. Write its name in full, or its two-digit code."
+        raise Invalid(sentence, code="STATE_INVALID", details={"address": [sentence]})
     if not organization.gstin:
+        if "state_code" in changes and organization.state_code is None and organization.address is not None:
+            sentence = "Choose the state, or enter the GSTIN: the tax on your invoices depends on it."
+            raise Invalid(sentence, code="STATE_REQUIRED", details={"state_code": [sentence]})
         return
     state = organization.gstin[:2]
     if changes.get("state_code") not in {None, state}:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
 
-from portal import money
+from portal import india, money
 from portal.audit import queries
 from portal.audit.models import AuditRow
 from portal.audit.rules import Action
@@ -74,8 +74,16 @@ def _text(name: str, value: Any, time_zone: str) -> str:  # noqa: ANN401 - any J
         return SHOWN[name](value)
     if name == "startsAt":
         return show_instant(datetime.fromisoformat(str(value)), time_zone)
-    text = str(value)
-    return CODES.get(text) or (text.removeprefix("ORG_").replace("_", " ").capitalize() if text.isupper() else text)
+    return _word(name, "yes" if value is True else "no" if value is False else str(value))
+
+
+def _word(name: str, text: str) -> str:
+    """A code as people say it; their own words as they wrote them."""
+    if name == "state_code":
+        return india.STATES.get(text, text)
+    if name not in CODED:
+        return text
+    return CODES.get(text) or text.removeprefix("ORG_").replace("_", " ").capitalize()
 
 
 def _rate(value: int) -> str:
@@ -86,6 +94,10 @@ SHOWN: dict[str, Callable[[int], str]] = {
     **dict.fromkeys(("amount", "price", "credit_limit"), money.format_inr),
     **dict.fromkeys(("platform_commission_rate", "org_retain_rate", "consultant_payout_rate", "customConsultantPayoutRate"), _rate),
 }
+CODED = frozenset(
+    {"kind", "status", "role", "billing_mode", "billingMode", "size_bucket", "payout_frequency"}
+    | {"paymentMethod", "planType", "earningsRecipient", "platformRole"}
+)
 CODES = {
     member.value: member.label
     for kind in (Role, Status, MembershipStatus, Kind, BillingMode, SizeBucket, PayoutFrequency)

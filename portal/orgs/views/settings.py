@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from functools import cache
 from typing import Any, NamedTuple
-from zoneinfo import available_timezones
 
-from babel import Locale
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -21,14 +18,13 @@ from portal.orgs.rules import FIELD_LABELS, BillingMode, PayoutFrequency, Role, 
 from portal.orgs.rules.images import Slot, picture_from
 from portal.orgs.rules.rates import percent_text
 from portal.orgs.schemas import ColorsIn, DeactivateIn, Group, InvoicingIn, PayingIn, ProfileIn, RevenueIn, TransferIn
+from portal.orgs.schemas.fields import countries, time_zones
 from portal.orgs.service import branding, members, settings
 from portal.web.forms import Form, uploaded_file
 from portal.web.page import page, redirect_to, toast
 
 bp = Blueprint("settings", __name__)
 MOST_HEIRS = 200
-ISO_LENGTH = 2
-NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "ZZ", "QO", "XA", "XB"})
 CODES: dict[str, dict[str, str]] = {
     "billing_mode": {mode.value: mode.label for mode in BillingMode},
     "size_bucket": {size.value: size.label for size in SizeBucket},
@@ -110,9 +106,19 @@ def save(access: Access, group: str) -> ResponseReturnValue:
         )
     )
     if saved is None:
-        return _groups_page(access, place.endpoint, posted=(group, form), status=422)
+        return _groups_page(access, place.endpoint, posted=(group, form), seen=seen, status=422)
     toast(f"{place.label}: your changes are saved.")
     return redirect_to(place.endpoint, slug=access.organization.slug)
+
+
+@bp.post("/orgs/<slug>/settings/branding/preview")
+@org(Role.ORG_ADMIN)
+def preview(access: Access) -> ResponseReturnValue:
+    """Shows colours without saving them; a POST, so that nothing of the form stands in an address."""
+    form = Form.posted(ColorsIn)
+    seen = str(form.values.pop("seen", ""))
+    tried = form.submit(lambda data: data)
+    return _groups_page(access, "settings.show_branding", posted=("colors", form), seen=seen, trying=True, status=200 if tried else 422)
 
 
 @bp.post("/orgs/<slug>/settings/branding/<slot>")
@@ -152,9 +158,11 @@ def danger(access: Access) -> ResponseReturnValue:
 def transfer(access: Access) -> ResponseReturnValue:
     """Makes somebody else the owner."""
     form = Form.posted(TransferIn)
+    own = access.membership
+    giver = own if own is not None and (own.role is Role.ORG_OWNER or not access.user.is_platform_admin) else None
     taker = form.submit(
         lambda data: members.transfer(
-            data.member_id, typed_name=data.confirm_name, organization=access.organization, giver=access.membership, actor=access.actor
+            data.member_id, typed_name=data.confirm_name, organization=access.organization, giver=giver, actor=access.actor
         )
     )
     if taker is None:
@@ -191,25 +199,10 @@ def choices() -> dict[str, Any]:
         "sizes": [("", "Choose a size"), *((size.value, size.label) for size in SizeBucket)],
         "modes": [(mode.value, mode.label, mode.explanation) for mode in BillingMode],
         "states": [("", "Choose a state"), *((code, f"{name} ({code})") for code, name in india.STATES.items())],
-        "countries": countries(),
+        "countries": list(countries().items()),
         "frequencies": [(frequency.value, frequency.label) for frequency in PayoutFrequency],
-        "zones": zones(),
+        "zones": [(zone, zone.replace("_", " ")) for zone in time_zones()],
     }
-
-
-@cache
-def zones() -> list[tuple[str, ...]]:
-    """Every time zone that is named after a place (IANA)."""
-    named = (zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/", "posix/", "right/")))
-    return [(zone, zone.replace("_", " ")) for zone in sorted(named)]
-
-
-@cache
-def countries() -> list[tuple[str, ...]]:
-    """Every country by its English name (CLDR), India first."""
-    territories = Locale("en").territories.items()
-    names = {code: name for code, name in territories if len(code) == ISO_LENGTH and code.isalpha() and code not in NO_COUNTRIES}
-    return [("IN", names.pop("IN")), *sorted(names.items(), key=lambda pair: pair[1])]
 
 
 def _text(name: str, value: Any) -> Any:  # noqa: ANN401 - any column's value
@@ -239,15 +232,26 @@ def _groups_of(organization: Organization) -> list[str]:
     return [name for name in GROUPS if name not in left_out]
 
 
-def _groups_page(access: Access, endpoint: str, *, posted: tuple[str, Form[Any]] | None = None, status: int = 200) -> ResponseReturnValue:
+def _groups_page(
+    access: Access,
+    endpoint: str,
+    *,
+    posted: tuple[str, Form[Any]] | None = None,
+    seen: str | None = None,
+    trying: bool = False,
+    status: int = 200,
+) -> ResponseReturnValue:
     organization = access.organization
     groups = {name: GROUPS[name] for name in _groups_of(organization) if GROUPS[name].endpoint == endpoint}
     forms = {name: Form(place.schema, shown(place.schema.values_of(organization))) for name, place in groups.items()}
+    fingerprints = {name: settings.fingerprint(organization, place.schema.columns_of()) for name, place in groups.items()}
     clash = None
     if posted:
         name, form = posted
         if form.refusal is not None and form.refusal.code == "EDIT_CONFLICT":
             clash = _clash(organization, form, theirs=forms[name].values)
+        elif seen is not None:
+            fingerprints[name] = seen  # what was shown first: a mistake in between mustn't hide what another saved
         forms[name] = form
     template = {"settings.show": "general", "settings.show_billing": "billing", "settings.show_branding": "branding"}[endpoint]
     return page(
@@ -258,11 +262,11 @@ def _groups_page(access: Access, endpoint: str, *, posted: tuple[str, Form[Any]]
         organization=organization,
         forms=forms,
         labels=FIELD_LABELS,
-        seen={name: settings.fingerprint(organization, place.schema.columns_of()) for name, place in groups.items()},
+        seen=fingerprints,
         clash=clash,
         clashing=posted[0] if posted and clash else "",
         tabs=tabs(access),
-        preview=_preview(organization) if template == "branding" else None,
+        preview=_preview(organization, posted[1] if posted and trying else None) if template == "branding" else None,
         **choices(),
     )
 
@@ -275,13 +279,11 @@ def _clash(organization: Organization, form: Form[Any], *, theirs: Mapping[str, 
     return Clash(differences, audit.last_change(organization.id, form.schema.columns_of()))
 
 
-def _preview(organization: Organization) -> dict[str, str | None]:
-    """The colours of the preview: those of the URL while somebody tries them out, else those that are saved."""
-    asked = Form(ColorsIn, {name: request.args[name] for name in ColorsIn.model_fields if name in request.args})
-    tried = asked.submit(lambda data: data) if asked.values else None
-    primary = tried.primary_color if tried else organization.primary_color
-    secondary = tried.secondary_color if tried else organization.secondary_color
-    return {"primary": primary, "secondary": secondary}
+def _preview(organization: Organization, form: Form[Any] | None) -> dict[str, str | None]:
+    """The colours of the preview: those that somebody tries out, else those that are saved."""
+    tried = form.submit(lambda data: data) if form and form.is_valid else None
+    colors = tried or organization
+    return {"primary": colors.primary_color, "secondary": colors.secondary_color}
 
 
 def _picture(slot: Slot) -> Any:  # noqa: ANN401 - a Picture
@@ -312,6 +314,7 @@ def _is_here(endpoint: str) -> bool:
         return GROUPS.get((request.view_args or {}).get("group", ""), Place(Group, "", "")).endpoint == endpoint
     parents = {
         "settings.upload": "settings.show_branding",
+        "settings.preview": "settings.show_branding",
         "settings.transfer": "settings.danger",
         "settings.deactivate": "settings.danger",
     }

@@ -1,4 +1,4 @@
-"""Pages: inviting people, uploaded files, and the page that an invitation's link opens."""
+"""Pages: inviting people, the invitations by status, and the page that an invitation's link opens."""
 
 from typing import Any
 
@@ -9,16 +9,17 @@ from flask_login import current_user
 from portal import config
 from portal.errors import NotFound
 from portal.invites import queries
-from portal.invites.models import InvitationImport
 from portal.invites.rules import Verdict
-from portal.invites.rules.states import ImportStatus, InvitationStatus
-from portal.invites.schemas import InvitationsQuery, MappingIn, PeopleIn, PreviewQuery
-from portal.invites.service import imports, invitations
+from portal.invites.rules.states import InvitationStatus
+from portal.invites.schemas import InvitationsQuery, PeopleIn
+from portal.invites.service import imports, invitations, verdicts
+from portal.invites.views import imports as component
 from portal.orgs import queries as orgs
 from portal.orgs.access import Access, org
 from portal.orgs.models import Membership
-from portal.orgs.rules import Role, default_role, invitable_roles
-from portal.web.forms import Form, form_data, query, uploaded_file
+from portal.orgs.rules import Role, Status, default_role, invitable_roles
+from portal.web.filters import count
+from portal.web.forms import Form, query
 from portal.web.gates import client_address, public, require_user, signed_in
 from portal.web.page import page, redirect_to, toast
 from portal.web.security import limiter, per_organization
@@ -43,7 +44,7 @@ def index(access: Access) -> ResponseReturnValue:
 def invite(access: Access) -> ResponseReturnValue:
     """Invites the addresses of the text box."""
     form = Form.posted(PeopleIn)
-    judged = form.submit(lambda data: imports.judge_text(data.people, default_role=data.role, around=_around(access)))
+    judged = form.submit(lambda data: verdicts.judge_text(data.people, default_role=data.role, around=_around(access)))
     if judged is None:
         return _index_page(access, form, status=422)
     people = imports.people_in(judged, default_role=Role(form.values.get("role") or default_role(access.organization.kind)))
@@ -56,57 +57,6 @@ def invite(access: Access) -> ResponseReturnValue:
     form.values["people"] = "\n".join(row.email for row in refused)
     form.errors = {"people": [f"{row.email}: {row.message}" for row in refused]}
     return _index_page(access, form)
-
-
-@bp.post("/orgs/<slug>/invitations/upload")
-@limiter.limit(UPLOADS, key_func=per_organization)
-@org(Role.ORG_ADMIN)
-def upload(access: Access) -> ResponseReturnValue:
-    """Reads a file and leads to its preview."""
-    role = default_role(access.organization.kind)
-    form = Form(PeopleIn, {"role": role})
-    batch = form.submit_with(
-        lambda: imports.stage(imports.Upload(*uploaded_file("file")), default_role=role, around=_around(access), creator=access.user),
-        field="file",
-    )
-    if batch is None:
-        return _index_page(access, form, status=422)
-    return redirect_to("invites.show_import", slug=access.organization.slug, import_id=batch.id)
-
-
-@bp.get("/orgs/<slug>/invitations/imports/<import_id>")
-@org(Role.ORG_ADMIN)
-def show_import(access: Access, import_id: str) -> ResponseReturnValue:
-    """The preview of a file, or how far its mails are."""
-    batch = queries.require_import(access.organization.id, import_id)
-    slug = access.organization.slug
-    urls = {
-        "self": url_for("invites.show_import", slug=slug, import_id=import_id),
-        "mapping": url_for("invites.map_columns", slug=slug, import_id=import_id),
-        "confirm": url_for("invites.confirm", slug=slug, import_id=import_id),
-        "back": url_for("invites.index", slug=slug),
-    }
-    return page("invites/import.html", block="import_state", access=access, **preview(batch, urls=urls))
-
-
-@bp.post("/orgs/<slug>/invitations/imports/<import_id>/mapping")
-@org(Role.ORG_ADMIN)
-def map_columns(access: Access, import_id: str) -> ResponseReturnValue:
-    """Takes the user's word for which column is which."""
-    batch = queries.require_import(access.organization.id, import_id)
-    data = form_data(MappingIn)
-    imports.map_columns(batch, email=data.email, name=data.name, role=data.role, around=_around(access))
-    return redirect_to("invites.show_import", slug=access.organization.slug, import_id=import_id)
-
-
-@bp.post("/orgs/<slug>/invitations/imports/<import_id>/confirm")
-@org(Role.ORG_ADMIN)
-def confirm(access: Access, import_id: str) -> ResponseReturnValue:
-    """Sends what is new."""
-    number = imports.confirm(import_id, around=_around(access), inviter=access.user, actor=access.actor)
-    if number:
-        toast(f"{number} {'invitation is' if number == 1 else 'invitations are'} on the way.")
-    return redirect_to("invites.show_import", slug=access.organization.slug, import_id=import_id)
 
 
 @bp.post("/orgs/<slug>/invitations/<invitation_id>/resend")
@@ -143,6 +93,8 @@ def open_invitation(token: str) -> ResponseReturnValue:
         state = row.status.value.lower()
     elif not invitations.is_in_time(row):
         state = "expired"
+    elif row.organization.status not in {Status.ACTIVE, Status.PENDING_VERIFICATION}:
+        state = "closed"
     elif current_user.is_authenticated and current_user.email != row.email:
         state = "mismatch"
     return page("invites/accept.html", invitation=row, token=token, state=state, here=request.path)
@@ -163,27 +115,6 @@ def join(invitation_id: str) -> ResponseReturnValue:
     return _welcomed(membership)
 
 
-def preview(batch: InvitationImport, *, urls: dict[str, str]) -> dict[str, Any]:
-    """What the preview component shows, on whichever page it stands."""
-    filters = query(PreviewQuery)
-    counts = queries.import_counts(batch.id)
-    offset = (filters.page - 1) * PAGE_SIZE
-    rows = queries.import_rows(batch.id, verdict=filters.verdict, limit=PAGE_SIZE + 1, offset=offset)
-    is_checked = batch.status is ImportStatus.CHECKED
-    return {
-        "batch": batch,
-        "urls": urls,
-        "filters": filters,
-        "counts": counts,
-        "total": sum(counts.values()),
-        "new": counts.get(Verdict.NEW, 0),
-        "rows": rows[:PAGE_SIZE],
-        "has_next": len(rows) > PAGE_SIZE,
-        "samples": imports.samples(batch) if is_checked and batch.mapping is None else [],
-        "progress": None if is_checked else queries.import_progress(batch.id),
-    }
-
-
 def _welcomed(membership: Membership) -> ResponseReturnValue:
     organization = orgs.by_id(membership.organization_id)
     assert organization is not None
@@ -191,13 +122,49 @@ def _welcomed(membership: Membership) -> ResponseReturnValue:
     return redirect_to("home.show", slug=organization.slug)
 
 
-def _around(access: Access) -> imports.Surroundings:
-    return imports.surroundings(access.organization, allowed_roles=_roles(access))
+def _around(access: Access) -> verdicts.Surroundings:
+    return verdicts.surroundings(access.organization, allowed_roles=_roles(access))
 
 
 def _roles(access: Access) -> list[Role]:
     provider_orgs = config.current().enable_provider_orgs
     return invitable_roles(access.organization.kind, inviter=access.role, provider_orgs=provider_orgs)
+
+
+def _desk(values: dict[str, Any]) -> component.Desk:
+    access: Access = values["access"]
+    slug = access.organization.slug
+    return component.Desk(
+        organization=access.organization,
+        user=access.user,
+        roles=_roles(access),
+        around=lambda: _around(access),
+        confirm=lambda import_id: imports.confirm(import_id, around=_around(access), inviter=access.user, actor=access.actor),
+        done=lambda number: f"{count(number, 'invitation is', 'invitations are')} on the way.",
+        url=lambda name, **own: url_for(f"invites.{name}", slug=slug, **own),
+        refused=lambda form: _index_page(access, _with_file_errors(access, form), status=422),
+        after_confirm=lambda import_id: url_for("invites.show_import", slug=slug, import_id=import_id),
+        back_url=url_for("invites.index", slug=slug),
+        template="invites/import.html",
+        context={"access": access},
+        confirm_verb="Send",
+        confirm_noun=("invitation", "invitations"),
+    )
+
+
+component.register(
+    bp,
+    prefix="/orgs/<slug>/invitations",
+    gate=org(Role.ORG_ADMIN),
+    limit=limiter.limit(UPLOADS, key_func=per_organization),
+    desk_of=_desk,
+)
+
+
+def _with_file_errors(access: Access, refused: Form[Any]) -> Form[PeopleIn]:
+    form = Form(PeopleIn, {"role": default_role(access.organization.kind)})
+    form.errors = refused.errors
+    return form
 
 
 def _index_page(access: Access, form: Form[PeopleIn], *, status: int = 200) -> ResponseReturnValue:

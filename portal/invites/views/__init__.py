@@ -1,0 +1,1 @@
+"""Pages of invitations and of uploaded files."""
