@@ -17,7 +17,7 @@ from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as BoundSession
-from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Text, Uuid, event, text
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Engine, MetaData, Text, Uuid, event, literal, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -161,6 +161,11 @@ def record_apart(row: Base) -> None:
     with Session(database.engine, expire_on_commit=False) as apart:
         apart.add(row)
         apart.commit()
+
+
+def column_of(values: Sequence[Any], like: Any) -> ColumnElement[Any]:  # noqa: ANN401 - a mapped column, and what it holds
+    """Values of many rows as one array, with the type of a column, for ``unnest``."""
+    return literal(list(values), ARRAY(like.type))
 
 
 def copy_into(model: type[Base], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

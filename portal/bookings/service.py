@@ -15,6 +15,7 @@ from portal.bookings.models import Booking, Plan
 from portal.bookings.rules import BookingStatus, check_start
 from portal.bookings.schemas import BookForm, CheckoutIn, PlanForm, PlanIn
 from portal.errors import Conflict, Invalid, NotEnabled, NotFound
+from portal.orgs import service as orgs
 from portal.orgs.models import Organization
 from portal.providers import queries as providers
 
@@ -25,6 +26,7 @@ def create_plan(data: PlanIn | PlanForm, *, organization: Organization, actor: A
     Raises:
         Invalid: ``CONSULTANT_UNKNOWN``: the consultant that it names isn't a verified one.
     """
+    orgs.lock_open(organization.id)
     consultant_id = data.consultant_id if isinstance(data, PlanIn) else None
     if consultant_id is not None:
         _require_consultant(consultant_id)
@@ -51,6 +53,7 @@ def retire_plan(plan_id: str, *, organization: Organization, actor: Actor) -> Pl
     Raises:
         NotFound: The organization has no such plan.
     """
+    orgs.lock_open(organization.id)
     plan = queries.plan(plan_id)
     if plan is None or plan.organization_id != organization.id:
         raise NotFound("There is no such plan.", code="PLAN_NOT_FOUND")

@@ -162,6 +162,20 @@ def heirs(organization_id: str, *, without: str | None, limit: int) -> Sequence[
     return db.session.scalars(statement).all()
 
 
+def standing_of(membership_id: str) -> Membership | None:
+    """A membership as it is now."""
+    statement = select(Membership).where(Membership.id == membership_id).execution_options(populate_existing=True)
+    return db.session.scalar(statement)
+
+
+def highest_custom_rate(organization_id: str) -> int:
+    """The highest rate of its own that a present member has, in basis points; 0 without any."""
+    statement = select(func.max(Membership.custom_consultant_payout_rate)).where(
+        Membership.organization_id == organization_id, Membership.status != MembershipStatus.REMOVED
+    )
+    return db.session.scalar(statement) or 0
+
+
 def owner_emails(organization_id: str) -> Sequence[str]:
     """The addresses of the active owners."""
     statement = (

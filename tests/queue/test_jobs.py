@@ -167,7 +167,7 @@ def test_the_schedule_is_mended_and_an_entry_that_is_due_is_left_alone(clean):
     ("arguments", "status", "words"),
     [
         (["jobs", "list"], 0, "billing-monthly-run"),
-        (["jobs", "run", "invites-expire", "--wait"], 0, '{"job": "invites-expire", "done": 0}'),
+        (["jobs", "run", "invites-expire", "--wait"], 0, '{"job": "invites-expire", "done": 0, "forgotten": 0}'),
         (["jobs", "run", "invites-expire"], 0, "invites-expire is queued as"),
         (["jobs", "run", "invites-expire", "--as-of", "tomorrow"], 1, "tomorrow is no instant"),
         (["jobs", "run", "no-such-job"], 2, "no-such-job"),

@@ -27,10 +27,6 @@ CUT_OFF = """() => [...document.querySelectorAll('main :is(a.btn, button, input:
   .map((part) => part.outerHTML.slice(0, 160))"""
 
 
-# A toast that is still fading in is pale for a moment; axe judges what stays.
-SETTLED = "() => Promise.all(document.getAnimations().map((one) => one.finished.catch(() => null)))"
-
-
 class Visitor:
     """Somebody at a browser.
 

@@ -45,6 +45,19 @@ def check_custom_rate(consultant: int, *, platform: int) -> int:
     return consultant
 
 
+def check_platform_rate(platform: int, *, highest_custom: int) -> int:
+    """The platform's rate, when it leaves each consultant what was promised to them.
+
+    Raises:
+        Invalid: ``RATES_SUM``: together with the highest rate of a consultant's own it exceeds 100 %.
+    """
+    if platform + highest_custom > WHOLE:
+        promised, left = percent_text(highest_custom), percent_text(WHOLE - highest_custom)
+        sentence = f"A consultant was promised {promised} %, so the platform can keep {left} % at most."
+        raise Invalid(sentence, code="RATES_SUM", details={"platform_commission_rate": [sentence]})
+    return platform
+
+
 def percent_text(basis_points: int) -> str:
     """``8 500`` basis points as people write them: ``85``; ``8 525`` is ``85.25``."""
     return f"{(Decimal(basis_points) / 100).normalize():f}"

@@ -10,7 +10,7 @@ from portal import clock, db
 from portal.accounts import queries as accounts
 from portal.accounts.models import User
 from portal.audit import service as audit
-from portal.audit.rules import Action, Actor
+from portal.audit.rules import Action, Actor, Via
 from portal.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.orgs import queries
 from portal.orgs.models import Membership, Organization
@@ -93,6 +93,7 @@ def change(member_id: str, data: MemberPatch, *, organization: Organization, act
         NotEnabled: It belongs to the provider tier, which is off.
     """
     locked = lock_open(organization.id)
+    actor_role = _rank_now(actor, actor_role)
     found = [queries.require_member(locked.id, member_id)]
     plan = _carry_out(found, data.change, organization=locked, actor_role=actor_role, actor=actor)
     if plan.refused:
@@ -115,6 +116,7 @@ def change_many(member_ids: Sequence[str], change: Change, *, organization: Orga
         sentence = f"Tick between 1 and {MOST_AT_ONCE} members first."
         raise Invalid(sentence, code="MEMBERS_MISSING", details={"member_id": [sentence]})
     locked = lock_open(organization.id)
+    actor_role = _rank_now(actor, actor_role)
     found = queries.members_by_ids(locked.id, member_ids)
     return _carry_out(found, change, organization=locked, actor_role=actor_role, actor=actor)
 
@@ -130,8 +132,7 @@ def transfer(member_id: str, *, typed_name: str, organization: Organization, giv
         actor: How the log names the giver.
 
     Raises:
-        NotFound: ``MEMBER_NOT_FOUND``.
-        Invalid: ``NAME_MISMATCH``.
+        Invalid: ``NAME_MISMATCH`` or ``MEMBER_NOT_FOUND``.
         Conflict: ``MEMBER_NOT_ACTIVE``: they are suspended, removed or waiting.
         Forbidden: The giver isn't an owner any more.
     """
@@ -139,7 +140,8 @@ def transfer(member_id: str, *, typed_name: str, organization: Organization, giv
     require_name(locked, typed_name, field="confirm_name")
     found = queries.members_by_ids(locked.id, [member_id])
     if not found:
-        raise NotFound("Choose one of the members.", code="MEMBER_NOT_FOUND", details={"member_id": ["Choose one of the members."]})
+        sentence = "Choose one of the members."
+        raise Invalid(sentence, code="MEMBER_NOT_FOUND", details={"member_id": [sentence]})
     taker = found[0]
     if taker.status is not MembershipStatus.ACTIVE:
         sentence = f"{taker.user.name} is not an active member. Choose another."
@@ -177,6 +179,20 @@ def hide_checklist(membership: Membership) -> None:
     """Puts the first steps away for this member."""
     membership.checklist_hidden_at = clock.now()
     db.session.flush()
+
+
+def _rank_now(actor: Actor, role: Role) -> Role:
+    """The actor's role as it is under the organization's lock: the gate may have read it a moment too early.
+
+    Raises:
+        Forbidden: ``ROLE_TOO_LOW``: they were demoted, suspended or removed meanwhile.
+    """
+    if actor.via is not Via.MEMBER or actor.membership_id is None:
+        return role
+    now = queries.standing_of(actor.membership_id)
+    if now is None or now.role.rank < Role.ORG_ADMIN.rank or now.status is not MembershipStatus.ACTIVE:
+        raise Forbidden("Your own role was changed meanwhile, so nothing was changed.", code="ROLE_TOO_LOW")
+    return now.role
 
 
 def _carry_out(found: Sequence[Membership], change: Change, *, organization: Organization, actor_role: Role, actor: Actor) -> Plan:
@@ -228,6 +244,10 @@ def _record(plan: Plan, *, organization: Organization, actor: Actor) -> None:
 def _change_payout(membership: Membership, data: MemberPatch, *, organization: Organization, actor: Actor) -> None:
     if not provider_orgs_are_on():
         raise provider_tier_off()
+    if not organization.kind.provides:
+        raise Invalid("Only members of provider organizations have payout terms.", code="RATES_NOT_ALLOWED")
+    if membership.status is MembershipStatus.REMOVED:
+        raise Conflict(f"{membership.user.name} was removed. Add them again first.", code="MEMBER_REMOVED")
     before = {"customConsultantPayoutRate": membership.custom_consultant_payout_rate, "earningsRecipient": membership.earnings_recipient}
     if "custom_consultant_payout_rate" in data.model_fields_set:
         rate = data.custom_consultant_payout_rate

@@ -15,7 +15,7 @@ from portal.orgs import queries
 from portal.orgs.models import Organization
 from portal.orgs.rules import Role, Status
 from portal.orgs.rules.colors import check_primary
-from portal.orgs.rules.rates import Rates, check_rates
+from portal.orgs.rules.rates import Rates, check_platform_rate, check_rates
 from portal.orgs.service.organizations import lock_open, provider_orgs_are_on, provider_tier_off, subject
 
 BUYING = frozenset({"billing_mode"})
@@ -86,6 +86,8 @@ def apply(organization: Organization, changes: Mapping[str, Any]) -> None:
     _check_place(organization, changes)
     _check_contract(organization)
     check_rates(Rates(organization.platform_commission_rate, organization.org_retain_rate, organization.consultant_payout_rate))
+    if "platform_commission_rate" in values:
+        check_platform_rate(organization.platform_commission_rate, highest_custom=queries.highest_custom_rate(organization.id))
     if values.get("primary_color"):
         check_primary(values["primary_color"])
     _check_seats(organization, values)
