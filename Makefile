@@ -66,7 +66,7 @@ run: setup ## the whole portal on this machine, until Ctrl-C
 	@$(python) -m portal.local run
 
 test: setup-tests ## all tests; make test ARGS='-k credits' for some
-	@$(python) -m pytest $(ARGS)
+	@$(python) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: setup ## the fast checks, side by side; each one's findings stand together
 	@$(MAKE) --no-print-directory --jobs 4 --keep-going --output-sync=target $(checks) && echo "All checks passed."

@@ -17,7 +17,7 @@ from portal.bookings.models import Plan
 from portal.bookings.rules import PlanType
 from portal.bookings.schemas import CheckoutIn, PlanIn
 from portal.errors import Conflict
-from portal.invites.service import invitations
+from portal.invites.service import invitations, mails
 from portal.orgs.models import Organization
 from portal.orgs.rules import BillingMode, Role, SizeBucket
 from portal.orgs.schemas import BillingIn, OrgInfoIn
@@ -98,7 +98,7 @@ def _learners(organization: Organization, owner: User, *, domain: str) -> list[U
     learners = []
     for invitation_id, email in made[:-1]:
         user = _user(names[email], email)
-        invitations.accept(invitations.token_by_id(invitation_id), user=user, ip=None)
+        invitations.accept(mails.token_by_id(invitation_id), user=user, ip=None)
         learners.append(user)
     return learners
 

@@ -16,11 +16,11 @@ from portal.invites.schemas import (
     ImportRowOut,
     InvitationIn,
     InvitationOut,
-    InvitationsQuery,
+    InvitationsListQuery,
     JoinedOut,
     TokenIn,
 )
-from portal.invites.service import imports, invitations, verdicts
+from portal.invites.service import changes, imports, invitations, mails, verdicts
 from portal.orgs.access import Access, org
 from portal.orgs.rules import Role, default_role, invitable_roles
 from portal.web.forms import form_data, json_body, query, uploaded_file
@@ -30,18 +30,18 @@ from portal.web.page import CSV, download
 from portal.web.security import limiter, per_organization
 
 bp = Blueprint("invites_api", __name__, url_prefix="/api/organizations")
-PAGE_SIZE = 200
 
 
 @bp.get("/<organization_id>/invitations")
 @org(Role.ORG_ADMIN)
-@describes(query=InvitationsQuery, answers={200: listed(InvitationOut)})
+@describes(query=InvitationsListQuery, answers={200: listed(InvitationOut)})
 def list_invitations(access: Access) -> ResponseReturnValue:
-    """Invitations in one status, newest first."""
-    filters = query(InvitationsQuery)
-    offset = (filters.page - 1) * PAGE_SIZE
-    rows = queries.invitations_of(access.organization.id, status=filters.status, limit=PAGE_SIZE, offset=offset)
-    return jsonify(items=[InvitationOut.of(row).to_json() for row in rows], nextCursor=None)
+    """Invitations, all or in one status, newest first."""
+    wanted = query(InvitationsListQuery)
+    found = queries.newest_invitations(access.organization.id, status=wanted.status, limit=wanted.limit + 1, cursor=wanted.cursor)
+    shown = found[: wanted.limit]
+    items = [InvitationOut.of(row).to_json() for row in shown]
+    return jsonify(items=items, nextCursor=shown[-1].id if len(found) > len(shown) else None)
 
 
 @bp.post("/<organization_id>/invitations")
@@ -56,7 +56,7 @@ def invite(access: Access) -> ResponseReturnValue:
     """Invites one person, or renews their open invitation."""
     data = json_body(InvitationIn)
     row, is_new = invitations.invite_one(data, organization=access.organization, inviter=access.user, actor=access.actor)
-    shown = InvitationOut.of(row, token=invitations.token_of(row)).to_json()
+    shown = InvitationOut.of(row, token=mails.token_of(row)).to_json()
     return jsonify(invitation=shown), 201 if is_new else 200
 
 
@@ -65,7 +65,7 @@ def invite(access: Access) -> ResponseReturnValue:
 @describes(answers={200: wrapped("invitation", InvitationOut)})
 def revoke(access: Access, invitation_id: str) -> ResponseReturnValue:
     """Takes an invitation back."""
-    row = invitations.revoke(invitation_id, organization=access.organization, actor=access.actor)
+    row = changes.revoke(invitation_id, organization=access.organization, actor=access.actor)
     return jsonify(invitation=InvitationOut.of(row).to_json())
 
 
@@ -75,8 +75,8 @@ def revoke(access: Access, invitation_id: str) -> ResponseReturnValue:
 @describes(answers={200: wrapped("invitation", InvitationOut)})
 def resend(access: Access, invitation_id: str) -> ResponseReturnValue:
     """Mails an invitation again with a new link."""
-    row = invitations.resend(invitation_id, organization=access.organization, actor=access.actor)
-    return jsonify(invitation=InvitationOut.of(row, token=invitations.token_of(row)).to_json())
+    row = changes.resend(invitation_id, organization=access.organization, actor=access.actor)
+    return jsonify(invitation=InvitationOut.of(row, token=mails.token_of(row)).to_json())
 
 
 @bp.post("/invitations/accept")

@@ -27,6 +27,7 @@ class Invitation(Delivered, Identified, Base):
         Index("ix_invitations_import_id", "import_id"),
         Index("ix_invitations_email", "email", postgresql_where=text("status = 'PENDING'")),
         Index("ix_invitations_organization_id_created_at", "organization_id", "created_at"),
+        Index("ix_invitations_revoked", "organization_id", "revoked_at", postgresql_where=text("status = 'REVOKED'")),
         Index(
             "ix_invitations_due",
             "delivery_due_at",
@@ -48,6 +49,7 @@ class Invitation(Delivered, Identified, Base):
     import_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("invitation_imports.id"))
     accepted_by: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id"))
     accepted_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
 
     organization: Mapped[Organization] = relationship(lazy="raise")
     inviter: Mapped[User] = relationship(lazy="raise", foreign_keys=[invited_by])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import contains_eager
 
 from portal import clock, crypto, db
@@ -45,6 +45,16 @@ def invitations_of(organization_id: str, *, status: InvitationStatus, limit: int
     return db.session.scalars(statement).all()
 
 
+def newest_invitations(organization_id: str, *, status: InvitationStatus | None, limit: int, cursor: str | None) -> Sequence[Invitation]:
+    """An organization's invitations, newest first; ``cursor`` is the last id of the page before."""
+    statement = select(Invitation).where(Invitation.organization_id == organization_id)
+    if status is not None:
+        statement = statement.where(Invitation.status == status)
+    if cursor is not None:
+        statement = statement.where(Invitation.id < cursor)
+    return db.session.scalars(statement.order_by(Invitation.id.desc()).limit(limit)).all()
+
+
 def counts_by_status(organization_id: str) -> dict[InvitationStatus, int]:
     """How many invitations an organization has in each status."""
     statement = (
@@ -74,9 +84,11 @@ def open_invitations_of(email: str) -> Sequence[Invitation]:
     return db.session.scalars(statement).all()
 
 
-def pending_emails(organization_id: str) -> frozenset[str]:
-    """Addresses with an open invitation."""
+def pending_emails(organization_id: str, emails: Sequence[str] | None = None) -> frozenset[str]:
+    """Addresses with an open invitation, all or those of ``emails``."""
     statement = select(Invitation.email).where(Invitation.organization_id == organization_id, Invitation.status == InvitationStatus.PENDING)
+    if emails is not None:
+        statement = statement.where(Invitation.email.in_(emails))
     return frozenset(db.session.scalars(statement))
 
 
@@ -98,6 +110,25 @@ def invitation(organization_id: str, invitation_id: str) -> Invitation | None:
         return None
     statement = select(Invitation).where(Invitation.id == invitation_id, Invitation.organization_id == organization_id)
     return db.session.scalar(statement)
+
+
+def invitations_to_change(organization_id: str, invitation_ids: Sequence[str]) -> Sequence[Invitation]:
+    """Those of these invitations that are this organization's, locked in one order and as they are now."""
+    return _locked(Invitation.organization_id == organization_id, Invitation.id.in_([one for one in invitation_ids if db.is_id(one)]))
+
+
+def invitations_revoked_at(organization_id: str, revoked_at: datetime) -> Sequence[Invitation]:
+    """The invitations that one act took back, locked."""
+    return _locked(
+        Invitation.organization_id == organization_id,
+        Invitation.revoked_at == revoked_at,
+        Invitation.status == InvitationStatus.REVOKED,
+    )
+
+
+def _locked(*conditions: ColumnElement[bool]) -> Sequence[Invitation]:
+    statement = select(Invitation).where(*conditions).order_by(Invitation.id).with_for_update()
+    return db.session.scalars(statement.execution_options(populate_existing=True)).all()
 
 
 def invitation_import(organization_id: str, import_id: str) -> InvitationImport | None:

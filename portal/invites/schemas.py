@@ -3,16 +3,17 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, Json, StringConstraints, WithJsonSchema
+from pydantic import AwareDatetime, Field, Json, StringConstraints, WithJsonSchema
 
 from portal.accounts.schemas import Email
+from portal.errors import Invalid
 from portal.gateways.mail import Delivery
 from portal.invites.models import Invitation
 from portal.invites.rules import Verdict
 from portal.invites.rules.choices import Choices
 from portal.invites.rules.states import LASTS_DAYS, LONGEST_DAYS, ImportStatus, InvitationStatus
 from portal.orgs.rules import MembershipStatus, Role
-from portal.web.schema import In, Out
+from portal.web.schema import In, Out, PagedQuery
 
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f]*$")]
 
@@ -44,6 +45,36 @@ class InvitationsQuery(In):
 
     status: InvitationStatus = InvitationStatus.PENDING
     page: Annotated[int, Field(ge=1, le=100_000)] = 1
+
+
+class InvitationsListQuery(PagedQuery):
+    """Filters of the JSON list of invitations."""
+
+    status: InvitationStatus | None = None
+
+
+class BulkIn(In):
+    """One act for the invitations that are ticked."""
+
+    act: str | None = None
+
+    @property
+    def known(self) -> str:
+        """``resend`` or ``revoke``.
+
+        Raises:
+            Invalid: ``ACT_MISSING``: nothing, or nothing that we know, was chosen.
+        """
+        if self.act in {"resend", "revoke"}:
+            return self.act
+        sentence = "Choose what to do with the invitations that you ticked."
+        raise Invalid(sentence, code="ACT_MISSING", details={"act": [sentence]})
+
+
+class RestoreQuery(In):
+    """Which act is to be undone: the instant at which it took invitations back."""
+
+    revoked_at: AwareDatetime
 
 
 class InvitationOut(Out):

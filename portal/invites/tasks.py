@@ -2,14 +2,14 @@
 
 from portal import db
 from portal.db import Json
-from portal.invites.service import imports, invitations
+from portal.invites.service import imports, invitations, mails
 
 
 def send(*invitation_ids: str) -> Json:
     """Mails invitations, each in a transaction of its own."""
     sent = 0
     for invitation_id in invitation_ids:
-        sent += invitations.send(invitation_id)
+        sent += mails.send(invitation_id)
         db.checkpoint()
     return {"sent": sent}
 

@@ -16,14 +16,15 @@ class Toast(NamedTuple):
     undo_url: str | None = None
 
 
-def toast(text: str, *, tone: str = "success") -> None:
+def toast(text: str, *, tone: str = "success", undo_url: str | None = None) -> None:
     """Shows a finished sentence on the next page or fragment that this browser gets.
 
     Args:
         text: The sentence.
         tone: ``success``, ``error`` or ``info``.
+        undo_url: Where a POST takes the act back; the toast then stays until it is closed.
     """
-    flash(text, tone)
+    flash((text, undo_url), tone)  # type: ignore[arg-type] # what the session keeps as JSON comes back as it went in
 
 
 def wants_fragment() -> bool:
@@ -82,5 +83,5 @@ def local_path(target: str | None, *, otherwise: str) -> str:
 
 def pending_toasts() -> list[Toast]:
     """The toasts that this browser hasn't seen yet; reading them uses them up."""
-    flashed: list[tuple[str, str]] = get_flashed_messages(with_categories=True)  # type: ignore[assignment] # with categories they are pairs
-    return [Toast(text=text, tone=tone) for tone, text in flashed]
+    flashed: list[tuple[str, tuple[str, str | None]]] = get_flashed_messages(with_categories=True)  # type: ignore[assignment] # as toast() put it
+    return [Toast(text=text, tone=tone, undo_url=undo_url) for tone, (text, undo_url) in flashed]

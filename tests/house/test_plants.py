@@ -151,7 +151,9 @@ IMPORTS = {
         "import portal.accounts.schemas",
         "portal.accounts.models is not allowed to import portal.accounts.schemas",
     ),
-    "rules with a database": Plant("portal/orgs/rules.py", "import sqlalchemy", "portal.orgs.rules is not allowed to import sqlalchemy"),
+    "rules with a database": Plant(
+        "portal/orgs/rules/members.py", "import sqlalchemy", "portal.orgs.rules is not allowed to import sqlalchemy"
+    ),
     "rules with a clock": Plant("portal/audit/rules.py", "import portal.clock", "portal.audit.rules is not allowed to import"),
     "rules with a clock, through another": Plant(
         "portal/accounts/rules.py",
@@ -159,7 +161,7 @@ IMPORTS = {
         "portal.accounts.rules is not allowed to import",
     ),
     "service with a request": Plant(
-        "portal/orgs/service.py", "from flask import request", "portal.orgs.service is not allowed to import flask"
+        "portal/orgs/service/members.py", "from flask import request", "portal.orgs.service is not allowed to import flask"
     ),
     "local start with settings": Plant(
         "portal/local/keys.py", "import portal.config", "portal.local is not allowed to import portal.config"
@@ -171,6 +173,7 @@ IMPORTS = {
 def test_the_import_contracts_find(plant, copy):
     path = copy / plant.path
     before = path.read_text() if path.exists() else None
+    assert before is not None or not path.parent.exists(), f"there is no {plant.path} to plant in"
     _write(copy, Plant(plant.path, f"{before or ''}\n{plant.text}\n", plant.finding))
     try:
         _assert_found(_run(copy, str(TOOLS / "lint-imports"), "--no-logo"), plant.finding)

@@ -13,7 +13,7 @@ from portal.invites.models import Invitation, InvitationImport
 from portal.invites.rules import Verdict
 from portal.invites.rules.states import InvitationStatus
 from portal.invites.schemas import InvitationIn
-from portal.invites.service import imports, invitations, verdicts
+from portal.invites.service import changes, imports, invitations, mails, verdicts
 from portal.orgs.models import Membership
 from portal.orgs.rules import Role, invitable_roles
 from tests.support import world
@@ -36,7 +36,7 @@ def invite(organization, people=PEOPLE):
 
 
 def token(invitation_id):
-    return invitations.token_by_id(invitation_id)
+    return mails.token_by_id(invitation_id)
 
 
 def accept(invitation_token, user):
@@ -97,7 +97,7 @@ def test_refusals_say_which_and_change_nothing(acme):
     with clock.as_of(clock.now() + timedelta(days=14)), pytest.raises(Gone) as expired:
         accept(secret, asha)
     with db.unit_of_work():
-        invitations.revoke(made, organization=acme, actor=world.as_self(asha))
+        changes.revoke(made, organization=acme, actor=world.as_self(asha))
     with pytest.raises(Gone) as revoked:
         accept(secret, asha)
     codes = [error.value.code for error in (mismatch, unknown, expired, revoked)]
@@ -110,12 +110,12 @@ def test_resending_ends_the_old_link(acme):
     old = token(made)
     actor = world.as_self(world.accounts.queries.user_by_email("owner@acme.test"))
     with db.unit_of_work():
-        invitations.resend(made, organization=acme, actor=actor)
+        changes.resend(made, organization=acme, actor=actor)
     assert queries.by_token(old) is None
     asha = world.make_user("asha@acme.test")
     accept(token(made), asha)
     with pytest.raises(Conflict) as closed, db.unit_of_work():
-        invitations.resend(made, organization=acme, actor=actor)
+        changes.resend(made, organization=acme, actor=actor)
     assert closed.value.code == "INVITATION_CLOSED"
 
 
@@ -129,13 +129,13 @@ def test_the_mail_names_inviter_organization_role_and_link_and_goes_once(acme, r
     for words in ("Owner invites you to Acme", "Learner", f"/organizations/invite/{token(made)}"):
         assert words in text.replace("=\n", "").replace("=3D", "="), words
     with db.unit_of_work():
-        assert invitations.send(made) is False
+        assert mails.send(made) is False
 
 
 def test_revoking_stops_a_mail_that_has_not_gone(acme, rung, settings):
     [made] = invite(acme)
     with db.unit_of_work():
-        invitations.revoke(made, organization=acme, actor=world.as_self(world.make_user("a@acme.test")))
+        changes.revoke(made, organization=acme, actor=world.as_self(world.make_user("a@acme.test")))
     world.work_off(rung)
     assert not (settings.portal_home / "mail" / f"{made}.eml").exists()
 
@@ -150,12 +150,12 @@ def test_a_mail_that_fails_is_tried_again_and_given_up_at_last(acme, rung, monke
     at = clock.now()
     for attempt in range(1, 7):
         with clock.as_of(at), db.unit_of_work():
-            assert invitations.send(made) is False
+            assert mails.send(made) is False
         db.session.expire_all()
         row = db.session.get_one(Invitation, made)
         assert (row.delivery_attempts, row.delivery_error) == (attempt, "421 try later")
         with clock.as_of(at), db.unit_of_work():
-            assert invitations.send(made) is False, "it isn't due again yet"
+            assert mails.send(made) is False, "it isn't due again yet"
         at = row.delivery_due_at
     assert row.delivery is mail.Delivery.FAILED
 
@@ -169,12 +169,12 @@ def test_a_killed_worker_s_mail_is_due_again_when_its_claim_has_run_out(acme, ru
     with monkeypatch.context() as patched:
         patched.setattr(mail, "send", die)
         with pytest.raises(SystemExit), db.unit_of_work():
-            invitations.send(made)
+            mails.send(made)
     assert made not in queries.invitations_to_deliver(clock.now(), limit=10)
     later = clock.now() + mail.CLAIM
     assert made in queries.invitations_to_deliver(later, limit=10)
     with clock.as_of(later), db.unit_of_work():
-        assert invitations.send(made) is True
+        assert mails.send(made) is True
 
 
 def test_the_expiry_job_closes_what_is_over(acme):
@@ -192,11 +192,11 @@ def test_one_invitation_by_api_renews_an_open_one(acme):
     arguments = {"organization": acme, "inviter": owner, "actor": world.as_self(owner)}
     with db.unit_of_work():
         first, is_new = invitations.invite_one(data, **arguments)
-        secret = invitations.token_of(first)
+        secret = mails.token_of(first)
     with db.unit_of_work():
         second, is_new_again = invitations.invite_one(data, **arguments)
         assert (is_new, is_new_again, second.id) == (True, False, first.id)
-        assert invitations.token_of(second) != secret
+        assert mails.token_of(second) != secret
     with pytest.raises(Conflict) as refused, db.unit_of_work():
         invitations.invite_one(InvitationIn(email="owner@acme.test", role=Role.ORG_LEARNER), **arguments)
     assert refused.value.code == "ALREADY_MEMBER"

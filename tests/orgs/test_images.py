@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageChops, ImageFile, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from portal.errors import DomainError, Invalid, TooLarge
@@ -216,8 +216,10 @@ NASTY = {
 }
 
 
+@pytest.mark.parametrize("are_damaged_ones_taken", [False, True], ids=["", "beside WeasyPrint"])
 @pytest.mark.parametrize("name", NASTY)
-def test_whatever_is_no_plain_picture_is_refused_with_one_sentence(name):
+def test_whatever_is_no_plain_picture_is_refused_with_one_sentence(name, are_damaged_ones_taken, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", are_damaged_ones_taken)
     content, file_name, words = NASTY[name]
     started = time.process_time()
     with pytest.raises(Invalid, match=words) as refused:
@@ -226,6 +228,7 @@ def test_whatever_is_no_plain_picture_is_refused_with_one_sentence(name):
     assert refused.value.code == "IMAGE_REFUSED"
     assert refused.value.details == {"file": [refused.value.message]}
     assert len(refused.value.message) < 200
+    assert are_damaged_ones_taken is ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 def test_threads_leave_the_process_its_warnings():

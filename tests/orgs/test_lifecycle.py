@@ -20,7 +20,7 @@ from portal.billing.service import invoices
 from portal.bookings.models import Booking
 from portal.errors import Conflict, Invalid
 from portal.invites.models import Invitation
-from portal.invites.service import invitations
+from portal.invites.service import mails
 from portal.orgs import queries
 from portal.orgs import service as orgs
 from portal.orgs.models import Membership, Organization
@@ -105,7 +105,7 @@ class Scene:
         """Invites a new user, and returns the invitation's token."""
         with self.app.app_context():
             self.users[email.partition("@")[0]] = world.make_user(email)
-            return invitations.token_by_id(world.invite(self.organization, self.users["owner"], email))
+            return mails.token_by_id(world.invite(self.organization, self.users["owner"], email))
 
 
 def peopled(app, company: world.Company) -> Scene:

@@ -14,7 +14,7 @@ from portal.accounts.models import User
 from portal.accounts.rules import PlatformRole
 from portal.audit.models import AuditRow
 from portal.audit.rules import Action, Via
-from portal.invites.service import invitations
+from portal.invites.service import invitations, mails
 from portal.orgs import queries
 from portal.orgs import service as orgs
 from portal.orgs.models import Membership, Organization
@@ -812,7 +812,7 @@ def test_reviving_and_accepting_at_once_never_hold_more_than_the_seats(acme):
     with acme.app.app_context():
         for number in range(8):
             email = acme.user(f"new{number}").email
-            token = invitations.token_by_id(world.invite(acme.organization, acme.user("owner"), email))
+            token = mails.token_by_id(world.invite(acme.organization, acme.user("owner"), email))
             invited.append((acme.user(f"new{number}"), token))
     acme.set(seats_total=4)
 

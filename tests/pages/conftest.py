@@ -13,7 +13,7 @@ from portal.accounts.schemas import SignUpIn
 from portal.billing.models import Invoice
 from portal.billing.service import invoices
 from portal.invites.models import Invitation
-from portal.invites.service import imports, invitations, verdicts
+from portal.invites.service import imports, invitations, mails, verdicts
 from portal.orgs import queries as orgs_queries
 from portal.orgs.models import Organization
 from portal.orgs.rules import Role, invitable_roles
@@ -77,7 +77,7 @@ def scene(rung, app) -> Scene:
             "invitee_id": setup.queries.staged(draft.id)[0].id,
             "draft_id": draft.id,
             "draft_import_id": staged.id,
-            "invitation_token": invitations.token_of(invitation),
+            "invitation_token": mails.token_of(invitation),
             **_links(),
         }
         admin = world.make_user("admin@portal.test", role=PlatformRole.ADMIN)

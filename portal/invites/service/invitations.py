@@ -1,31 +1,26 @@
-"""Inviting, resending, revoking, accepting, expiring; and the mail that goes out."""
+"""Inviting, accepting, expiring."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy import func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from portal import clock, config, crypto, db, queue
+from portal import clock, crypto, db
 from portal.accounts import service as accounts
 from portal.accounts.models import User
 from portal.audit import service as audit
 from portal.audit.rules import Action, Actor, Via
 from portal.errors import Conflict, Forbidden, Gone, NotFound
-from portal.gateways.mail import Delivery, Message, deliver
-from portal.gateways.rendering import render
-from portal.invites import queries
+from portal.gateways.mail import Delivery
 from portal.invites.models import Invitation
 from portal.invites.rules.states import InvitationStatus, lasting
 from portal.invites.schemas import InvitationIn
+from portal.invites.service import changes, mails
 from portal.orgs import queries as orgs_queries
 from portal.orgs import service as orgs
 from portal.orgs.models import Membership, Organization
 from portal.orgs.rules import Role, Status
-
-TOKEN = "invitation"  # noqa: S105 - what the token is for, not the token
-MAILS_A_JOB = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +30,6 @@ class Person:
     email: str
     name: str | None
     role: Role
-
-
-def token_of(row: Invitation) -> str:
-    """The token of an invitation's link, derived anew (only its hash is stored)."""
-    return crypto.derive_token(TOKEN, row.id, row.nonce)
-
-
-def token_by_id(invitation_id: str) -> str:
-    """As ``token_of``, for an invitation that was just made."""
-    return token_of(db.session.get_one(Invitation, invitation_id))
 
 
 def invite(
@@ -64,8 +49,7 @@ def invite(
         for made_id, email in made
     ]
     audit.record_all(actor, Action.INVITATION_SENT, acts)
-    for start in range(0, len(made), MAILS_A_JOB):
-        queue.enqueue("invites-send", *(made_id for made_id, _email in made[start : start + MAILS_A_JOB]))
+    mails.ring([made_id for made_id, _email in made])
     return made
 
 
@@ -74,7 +58,7 @@ def _insert(organization: Organization, people: Sequence[Person], *, inviter: Us
     at = clock.now()
     ids = [db.new_id() for _person in people]
     nonces = [crypto.random_token() for _person in people]
-    hashes = [crypto.hash_token(crypto.derive_token(TOKEN, *pair)) for pair in zip(ids, nonces, strict=True)]
+    hashes = [crypto.hash_token(crypto.derive_token(mails.TOKEN, *pair)) for pair in zip(ids, nonces, strict=True)]
     own = (
         db.column_of(ids, Invitation.id),
         db.column_of([person.email for person in people], Invitation.email),
@@ -135,43 +119,9 @@ def invite_one(data: InvitationIn, *, organization: Organization, inviter: User,
         row.expires_at = row.created_at + lasting(data.expires_in_days)
     else:
         row.role, row.name = data.role, data.name or row.name
-        _renew(row, days=data.expires_in_days, actor=actor)
+        changes.renew([row], days=data.expires_in_days, actor=actor)
     db.session.flush()
     return row, bool(made)
-
-
-def resend(invitation_id: str, *, organization: Organization, actor: Actor) -> Invitation:
-    """Mails an invitation again with a new link and a new expiry; the old link ends.
-
-    Raises:
-        NotFound: The organization has no such invitation.
-        Conflict: It was accepted or revoked.
-    """
-    row = _locked(invitation_id, organization)
-    if row.status not in {InvitationStatus.PENDING, InvitationStatus.EXPIRED}:
-        raise Conflict(f"This invitation is {row.status.label.lower()} already. Nothing was sent.", code="INVITATION_CLOSED")
-    sentence = f"{row.email} has a newer invitation. Resend that one."
-    with db.refused_by({"uq_invitations_pending": Conflict(sentence, code="ALREADY_INVITED")}):
-        row.status = InvitationStatus.PENDING
-    _renew(row, days=lasting().days, actor=actor)
-    return row
-
-
-def revoke(invitation_id: str, *, organization: Organization, actor: Actor) -> Invitation:
-    """Takes an invitation back, also before its mail has gone out; harmless when it was revoked already.
-
-    Raises:
-        NotFound: The organization has no such invitation.
-        Conflict: It was accepted.
-    """
-    row = _locked(invitation_id, organization)
-    if row.status is InvitationStatus.ACCEPTED:
-        raise Conflict(f"{row.email} has accepted already. Remove the member instead.", code="INVITATION_ALREADY_ACCEPTED")
-    if row.status is not InvitationStatus.REVOKED:
-        row.status = InvitationStatus.REVOKED
-        audit.record(actor, Action.INVITATION_REVOKED, _subject(row), organization_id=organization.id)
-        db.session.flush()
-    return row
 
 
 def accept(token: str, *, user: User, ip: str | None) -> Membership:
@@ -256,56 +206,6 @@ def expire() -> int:
         .returning(Invitation.id)
     )
     return len(db.session.execute(statement, execution_options={"synchronize_session": False}).all())
-
-
-def send(invitation_id: str) -> bool:
-    """Sends the mail of an invitation that is due; returns whether it went out now."""
-    row = db.session.scalar(select(Invitation).where(Invitation.id == invitation_id).with_for_update())
-    if row is None or row.status is not InvitationStatus.PENDING or not row.is_to_be_delivered(clock.now()):
-        return False
-    inviter, organization = queries.inviter_and_organization(row)
-    if organization.status not in {Status.ACTIVE, Status.PENDING_VERIFICATION}:
-        return False
-    subject = f"{inviter.name} invites you to {organization.name}"
-    context = {
-        "invitation": row,
-        "role": row.role.label,
-        "organization": organization,
-        "inviter": inviter,
-        "days_left": max((row.expires_at - clock.now()) // timedelta(days=1), 1),
-        "url": f"{config.current().base_url}/organizations/invite/{token_of(row)}",
-        "subject": subject,
-    }
-    message = Message(
-        key=f"{row.id}-{row.renewals}" if row.renewals else row.id,
-        to=[row.email],
-        subject=subject,
-        text=render("email/invitation.txt", **context),
-        html=render("email/invitation.html", **context),
-        at=row.created_at,
-    )
-    return deliver(row, message)
-
-
-def _renew(row: Invitation, *, days: int, actor: Actor) -> None:
-    at = clock.now()
-    row.nonce = crypto.random_token()
-    row.renewals += 1
-    row.token_hash = crypto.hash_token(token_of(row))
-    row.expires_at = at + lasting(days)
-    row.queue_delivery(at)
-    db.session.flush()
-    audit.record(actor, Action.INVITATION_RESENT, _subject(row), organization_id=row.organization_id)
-    queue.enqueue("invites-send", row.id)
-
-
-def _locked(invitation_id: str, organization: Organization) -> Invitation:
-    orgs.lock_open(organization.id)
-    row = queries.invitation(organization.id, invitation_id)
-    if row is None:
-        raise NotFound("There is no such invitation.", code="INVITATION_NOT_FOUND")
-    db.session.refresh(row, with_for_update=True)
-    return row
 
 
 def _subject(row: Invitation) -> audit.Subject:

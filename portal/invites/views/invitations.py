@@ -1,5 +1,6 @@
 """Pages: inviting people, the invitations by status, and the page that an invitation's link opens."""
 
+import itertools
 from typing import Any
 
 from flask import Blueprint, request, url_for
@@ -9,24 +10,28 @@ from flask_login import current_user
 from portal import config
 from portal.errors import NotFound
 from portal.invites import queries
+from portal.invites.models import Invitation
 from portal.invites.rules import Verdict
 from portal.invites.rules.states import InvitationStatus
-from portal.invites.schemas import InvitationsQuery, PeopleIn
-from portal.invites.service import imports, invitations, verdicts
+from portal.invites.schemas import BulkIn, InvitationsQuery, PeopleIn, RestoreQuery
+from portal.invites.service import changes, imports, invitations, verdicts
 from portal.invites.views import imports as component
 from portal.orgs import queries as orgs
 from portal.orgs.access import Access, org
 from portal.orgs.models import Membership
 from portal.orgs.rules import Role, Status, default_role, invitable_roles
 from portal.web.filters import count
-from portal.web.forms import Form, query
+from portal.web.forms import Form, form_list, query
 from portal.web.gates import client_address, public, require_user, signed_in
-from portal.web.page import page, redirect_to, toast
+from portal.web.page import page, redirect_to, toast, wants_fragment
 from portal.web.security import limiter, per_organization
 
 bp = Blueprint("invites", __name__)
 PAGE_SIZE = 50
 IMPORTS_SHOWN = 10
+NAMED_IN_TOAST = 3
+REVOKED = ("invitation was taken back", "invitations were taken back")
+RESENT = ("new link is on the way", "new links are on the way")
 UPLOADS = "60/hour"
 
 
@@ -64,17 +69,45 @@ def invite(access: Access) -> ResponseReturnValue:
 @org(Role.ORG_ADMIN)
 def resend(access: Access, invitation_id: str) -> ResponseReturnValue:
     """Mails an invitation again."""
-    row = invitations.resend(invitation_id, organization=access.organization, actor=access.actor)
+    row = changes.resend(invitation_id, organization=access.organization, actor=access.actor)
     toast(f"A new link is on the way to {row.email}. The old one ends.")
-    return redirect_to("invites.index", slug=access.organization.slug)
+    return _list_again(access)
 
 
 @bp.post("/orgs/<slug>/invitations/<invitation_id>/revoke")
 @org(Role.ORG_ADMIN)
 def revoke(access: Access, invitation_id: str) -> ResponseReturnValue:
     """Takes an invitation back."""
-    row = invitations.revoke(invitation_id, organization=access.organization, actor=access.actor)
-    toast(f"The invitation of {row.email} was taken back.")
+    row = changes.revoke(invitation_id, organization=access.organization, actor=access.actor)
+    toast(f"The invitation of {row.email} was taken back.", undo_url=_undo_url(access, row))
+    return _list_again(access)
+
+
+@bp.post("/orgs/<slug>/invitations/bulk")
+@limiter.limit(UPLOADS, key_func=per_organization)
+@org(Role.ORG_ADMIN)
+def change_many(access: Access) -> ResponseReturnValue:
+    """Resends or takes back every invitation that is ticked."""
+    form, ids = Form.posted(BulkIn), form_list("invitation_id")
+    form.values.pop("invitation_id", None)
+    act = {"resend": changes.resend_many, "revoke": changes.revoke_many}
+    outcome = form.submit(lambda data: act[data.known](ids, organization=access.organization, actor=access.actor))
+    if outcome is None:
+        toast(" ".join([*itertools.chain(*form.errors.values()), *form.messages]), tone="error")
+        return _list_again(access)
+    is_revoked = bool(outcome.changed) and outcome.changed[0].revoked_at is not None
+    done = REVOKED if is_revoked else RESENT
+    undo_url = _undo_url(access, outcome.changed[0]) if is_revoked else None
+    toast(_told(outcome, *done), undo_url=undo_url)
+    return _list_again(access)
+
+
+@bp.post("/orgs/<slug>/invitations/restore")
+@org(Role.ORG_ADMIN)
+def restore(access: Access) -> ResponseReturnValue:
+    """Puts back what one act took back."""
+    outcome = changes.restore(query(RestoreQuery).revoked_at, organization=access.organization, actor=access.actor)
+    toast(_told(outcome, "invitation is open again", "invitations are open again"))
     return redirect_to("invites.index", slug=access.organization.slug)
 
 
@@ -113,6 +146,26 @@ def join(invitation_id: str) -> ResponseReturnValue:
     """Joins the organization of an invitation to one's own verified address."""
     membership = invitations.accept_own(invitation_id, user=require_user(), ip=client_address())
     return _welcomed(membership)
+
+
+def _undo_url(access: Access, revoked: Invitation) -> str | None:
+    at = revoked.revoked_at
+    return url_for("invites.restore", slug=access.organization.slug, revoked_at=at.isoformat()) if at else None
+
+
+def _told(outcome: changes.Outcome, one: str, many: str) -> str:
+    sentences = [f"{count(len(outcome.changed), one, many)}."]
+    sentences += [refusal.message for _row, refusal in outcome.refused[:NAMED_IN_TOAST]]
+    if len(outcome.refused) > NAMED_IN_TOAST:
+        sentences.append(f"{len(outcome.refused) - NAMED_IN_TOAST} more stay as they are for reasons like these.")
+    return " ".join(sentences)
+
+
+def _list_again(access: Access) -> ResponseReturnValue:
+    if wants_fragment():
+        return _index_page(access, Form(PeopleIn, {"role": default_role(access.organization.kind)}))
+    filters = query(InvitationsQuery)
+    return redirect_to("invites.index", slug=access.organization.slug, status=filters.status.value, page=filters.page)
 
 
 def _welcomed(membership: Membership) -> ResponseReturnValue:

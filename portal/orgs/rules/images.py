@@ -5,12 +5,13 @@ import io
 import re
 import threading
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 
 from portal.errors import Invalid, TooLarge
 from portal.orgs.rules.outlines import Outline, holds_too_much, outline_of
@@ -129,7 +130,7 @@ def _check(outline: Outline, content: bytes, *, file_name: str) -> None:
 def _decoded(content: bytes, outline: Outline, *, slot: Slot) -> Image.Image:
     """The first picture in RGB or RGBA, upright and scaled down."""
     try:
-        with warnings.catch_warnings():
+        with _complete_only(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of notes it can't read; they are dropped anyway
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=(outline.kind,)) as image:
@@ -140,6 +141,17 @@ def _decoded(content: bytes, outline: Outline, *, slot: Slot) -> Image.Image:
                 return _fitted(image, slot=slot)
     except Exception:  # noqa: BLE001 - decoders fail on hostile bytes with whatever they happen to trip over
         raise _damaged() from None
+
+
+@contextmanager
+def _complete_only() -> Iterator[None]:
+    """Pillow's switch for damaged pictures is the process's, and WeasyPrint turns it on when it is imported."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def _fitted(image: Image.Image, *, slot: Slot) -> Image.Image:
