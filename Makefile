@@ -1,6 +1,6 @@
 # Everything for one machine. `make run` and `make test` set up what they need; both are quick when nothing changed.
 .DEFAULT_GOAL := run
-.PHONY: setup setup-tests run test check lock audit clean
+.PHONY: setup setup-tests run test check bench lock audit clean
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -83,6 +83,9 @@ check-house: ; @$(python) .ci/checks.py
 lock: setup ## requirements.lock anew from pyproject.toml, each version as new as it allows
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(uv) pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url \
 	  --python-version 3.11 $(wheels_only) --quiet --upgrade --output-file requirements.lock
+
+bench: setup ## the benchmarks with their floors, one table; make bench ARGS=csv-import for one
+	@$(python) -m tests.benchmarks $(ARGS)
 
 audit: setup ## known holes of the dependencies, where the service that knows them can be reached
 	@$(uv) tool run --quiet pip-audit@2.10.1 --require-hashes --disable-pip --requirement requirements.lock

@@ -4,10 +4,14 @@ A request commits once, when its status is below 400 (``finish_request``); a job
 everyone else at most flushes.
 """
 
+import csv
+import io
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +21,7 @@ from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as BoundSession
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Engine, MetaData, Text, Uuid, event, literal, text
+from sqlalchemy import BigInteger, DateTime, Engine, MetaData, TableValuedAlias, Text, Uuid, column, event, func, literal, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -28,6 +32,7 @@ from portal.errors import DomainError
 log = structlog.get_logger()
 
 Json = dict[str, Any]
+COPIED_AT_ONCE = 2_000
 
 
 class Base(DeclarativeBase):
@@ -163,20 +168,33 @@ def record_apart(row: Base) -> None:
         apart.commit()
 
 
-def column_of(values: Sequence[Any], like: Any) -> ColumnElement[Any]:  # noqa: ANN401 - a mapped column, and what it holds
-    """Values of many rows as one array, with the type of a column, for ``unnest``."""
-    return literal(list(values), ARRAY(like.type))
+def recordset(rows: Sequence[Mapping[str, Any]], *columns: str) -> TableValuedAlias:
+    """Rows as a table of texts named ``new``: one parameter, so that the statement's text is the same for one row and for 100 000."""
+    sent = literal(json.dumps(rows), Text).cast(JSONB)
+    return func.jsonb_to_recordset(sent).table_valued(*(column(name, Text) for name in columns), name="new").render_derived(with_types=True)
 
 
 def copy_into(model: type[Base], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Inserts many rows as one COPY, in the present transaction; defaults of the model don't apply."""
+    """Inserts many rows as one COPY, in the present transaction; defaults of the model don't apply.
+
+    Rows are made while PostgreSQL takes those before. They travel as CSV, which Python writes at the speed of C; an empty
+    text is NULL where the column may be NULL.
+    """
     session.flush()
     session().info["wrote"] = True
+    table = model.__table__
+    filled = [f'"{name}"' for name in columns if not table.c[name].nullable]
+    names = ", ".join(f'"{name}"' for name in columns)
+    statement = f'COPY "{model.__tablename__}" ({names}) FROM STDIN (FORMAT csv, FORCE_NOT_NULL ({", ".join(filled)}))'
     connection: Any = session.connection().connection.driver_connection
-    names = ", ".join(f'"{column}"' for column in columns)
-    with connection.cursor() as cursor, cursor.copy(f'COPY "{model.__tablename__}" ({names}) FROM STDIN') as copy:
-        for row in rows:
-            copy.write_row(row)
+    left = iter(rows)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        while True:
+            text_of = io.StringIO()
+            csv.writer(text_of).writerows(islice(left, COPIED_AT_ONCE))
+            if not text_of.tell():
+                break
+            copy.write(text_of.getvalue())
 
 
 def locked_by_name(name: str) -> None:

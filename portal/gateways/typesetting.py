@@ -1,10 +1,7 @@
 """WeasyPrint set up for speed: fonts and stylesheet loaded once, a small user-agent sheet, no collector meanwhile."""
 
-import gc
 import hashlib
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +11,7 @@ from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherRespons
 
 from portal.gateways.pdf import PdfFailed
 from portal.gateways.rendering import TEMPLATES
+from portal.memory import without_collector
 
 FOLDER = TEMPLATES / "pdf"
 _BASE_URL = f"{FOLDER.as_uri()}/"
@@ -32,7 +30,7 @@ class Typesetter:
 
     def set(self, html: str, *, title: str) -> bytes:
         """See ``portal.gateways.pdf.render_pdf``."""
-        with self._lock, _without_collector():
+        with self._lock, without_collector():
             source = _Source(string=html, base_url=_BASE_URL, url_fetcher=self._fetcher, elements=self._elements)
             try:
                 document = source.render(font_config=self._fonts, stylesheets=[self._stylesheet], pdf_tags=True)
@@ -78,15 +76,3 @@ class _Fetcher(URLFetcher):  # type: ignore[misc] # WeasyPrint publishes no type
         if parts.scheme != "file" or parts.netloc or not path.is_relative_to(FOLDER):
             raise ValueError(f"{url[:200]} may not be fetched")
         return super().fetch(path.as_uri(), headers)
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Leaves the garbage where it is: a document is a great many small objects that all live until it is done."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -141,7 +141,8 @@ def refused_rows(access: Access, import_id: str) -> ResponseReturnValue:
 
 def _checked(checked: verdicts.Checked) -> ImportOut:
     table, mapping = checked.table, checked.mapping
-    counted = {verdict: number for verdict, number in counts(checked.judged).items() if number}
+    judged = list(checked.judged)
+    counted = {verdict: number for verdict, number in counts(judged).items() if number}
     return ImportOut(
         batch_id=None,
         status=ImportStatus.CHECKED,
@@ -151,7 +152,7 @@ def _checked(checked: verdicts.Checked) -> ImportOut:
         counts=counted,
         rows=[
             ImportRowOut(line=row.line, email=row.email, name=row.name or None, role=row.role, verdict=row.verdict, message=row.message)
-            for row in checked.judged
+            for row in judged
         ],
     )
 
@@ -160,12 +161,11 @@ def _imported(batch: InvitationImport) -> ImportOut:
     progress = queries.import_progress(batch.id)
     status = ImportStatus.DONE if batch.status is ImportStatus.RUNNING and progress.is_done else batch.status
     delivered = queries.deliveries(batch.id)
-    samples = imports.samples(batch)
     return ImportOut(
         batch_id=batch.id,
         status=status,
         file=FileOut(encoding=batch.encoding, delimiter=batch.delimiter, header_line=batch.header_line),
-        columns=[ColumnOut(name=name, samples=list(samples[index]) if samples else []) for index, name in enumerate(batch.columns)],
+        columns=[ColumnOut(name=name, samples=values) for name, values in batch.sampled_columns],
         mapping=batch.mapping,
         counts=queries.import_counts(batch.id),
         rows=[
@@ -175,7 +175,7 @@ def _imported(batch: InvitationImport) -> ImportOut:
                 name=row.name,
                 role=row.role,
                 verdict=row.verdict,
-                message=row.message,
+                message=row.explanation,
                 delivery=delivered.get(row.email) if row.verdict is Verdict.NEW else None,
             )
             for row in queries.import_rows(batch.id)

@@ -2,14 +2,14 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, LargeBinary, UniqueConstraint, Uuid, text
+from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, LargeBinary, UniqueConstraint, Uuid, false, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import User
 from portal.db import Base, Identified, Json
 from portal.gateways.mail import Delivered, Delivery
-from portal.invites.rules import Verdict
+from portal.invites.rules import Verdict, invited_as
 from portal.invites.rules.states import ImportStatus, InvitationStatus
 from portal.orgs.models import Organization
 from portal.orgs.rules import Role
@@ -72,19 +72,32 @@ class InvitationImport(Identified, Base):
     mapping: Mapped[Json | None]
     choices: Mapped[Json] = mapped_column(JSONB, default=dict)
     fingerprint: Mapped[str]
+    samples: Mapped[list[list[str]]] = mapped_column(JSONB, default=list)
+    counts: Mapped[Json] = mapped_column(JSONB, default=dict)
     default_role: Mapped[Role] = mapped_column(Enum(Role, native_enum=False, length=20))
     created_by: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id"))
     created_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
 
+    @property
+    def sampled_columns(self) -> list[tuple[str, list[str]]]:
+        """Each column's header with up to three of its values; none once the content is forgotten."""
+        return list(zip(self.columns, self.samples or [[]] * len(self.columns), strict=True))
+
 
 class InvitationImportRow(Base):
-    """One row of an uploaded file with its verdict."""
+    """One row of an uploaded file with its verdict.
+
+    Rows are written and deleted with their file only. A foreign key would cost more than all else about a file of 100 000
+    rows: PostgreSQL looks the file up once a row.
+    """
 
     __tablename__ = "invitation_import_rows"
-    __table_args__ = (Index("ix_invitation_import_rows_import_id_verdict", "import_id", "verdict", "line"),)
+    __table_args__ = (
+        Index("ix_invitation_import_rows_not_new", "import_id", "verdict", "line", postgresql_where=text("verdict <> 'NEW'")),
+    )
 
-    import_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("invitation_imports.id"), primary_key=True)
+    import_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True)
     line: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str]
     name: Mapped[str | None]
@@ -92,8 +105,13 @@ class InvitationImportRow(Base):
     role_text: Mapped[str]
     verdict: Mapped[Verdict] = mapped_column(Enum(Verdict, native_enum=False, length=20))
     message: Mapped[str]
-    is_dropped: Mapped[bool]
-    is_mended: Mapped[bool]
+    is_dropped: Mapped[bool] = mapped_column(server_default=false())
+    is_mended: Mapped[bool] = mapped_column(server_default=false())
+
+    @property
+    def explanation(self) -> str:
+        """Why it has its verdict. The sentence of most rows isn't stored: it is the same for all with their role."""
+        return self.message or (invited_as(self.role) if self.role else "")
 
 
 class ImportMapping(Base):

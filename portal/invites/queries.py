@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import contains_eager
 
 from portal import clock, crypto, db
@@ -170,19 +170,14 @@ def remembered_columns(organization_id: str, fingerprint: str) -> Json | None:
 
 def import_counts(import_id: str) -> dict[Verdict, int]:
     """How many rows of a file got each verdict; only those that occur, without the rows that were left out."""
-    statement = (
-        select(InvitationImportRow.verdict, func.count().label("number"))
-        .where(InvitationImportRow.import_id == import_id, InvitationImportRow.is_dropped.is_(False))
-        .group_by(InvitationImportRow.verdict)
-    )
-    found: dict[Verdict, int] = {row.verdict: row.number for row in db.session.execute(statement)}
+    found = db.session.scalar(select(InvitationImport.counts).where(InvitationImport.id == import_id)) or {}
     return {verdict: found[verdict] for verdict in Verdict if verdict in found}
 
 
 def count_dropped(import_id: str) -> int:
     """How many rows were left out."""
-    statement = select(func.count()).where(InvitationImportRow.import_id == import_id, InvitationImportRow.is_dropped)
-    return db.session.scalar(statement) or 0
+    dropped = func.jsonb_array_length(InvitationImport.choices["dropped"])
+    return db.session.scalar(select(dropped).where(InvitationImport.id == import_id)) or 0
 
 
 def import_rows(import_id: str, *, refused: bool = False) -> Sequence[InvitationImportRow]:
@@ -248,9 +243,10 @@ def deliveries(import_id: str, emails: Sequence[str] | None = None) -> dict[str,
 
 
 def import_progress(import_id: str) -> Progress:
-    """How far the mails of a confirmed file are."""
+    """How far the mails of a confirmed file are; nobody waits for those that were taken back or answered before their mail went."""
+    is_awaited = or_(Invitation.delivery != Delivery.QUEUED, Invitation.status == InvitationStatus.PENDING)
     statement = select(
-        func.count(),
+        func.count().filter(is_awaited),
         func.count().filter(Invitation.delivery == Delivery.SENT),
         func.count().filter(Invitation.delivery == Delivery.FAILED),
     ).where(Invitation.import_id == import_id)

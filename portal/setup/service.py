@@ -176,11 +176,8 @@ def stage_import(import_id: str, *, draft: Organization, creator: User) -> int:
     Raises:
         NotFound: The draft has no such file.
     """
-    surroundings = around(draft, creator=creator)
-    batch = imports.take(import_id, organization=draft)
-    if batch is None:
-        return 0
-    return stage(imports.people_of(batch, without=surroundings.members | surroundings.pending), draft=draft)
+    batch = imports.take(import_id, around=around(draft, creator=creator))
+    return stage(imports.people_of(batch), draft=draft) if batch else 0
 
 
 def unstage(invitee_id: str, *, draft: Organization) -> None:

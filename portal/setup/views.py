@@ -249,6 +249,7 @@ def _desk(values: dict[str, Any]) -> component.Desk:
         url=lambda name, **own: url_for(f"setup.{name}", organization_id=draft.id, **own),
         refused=lambda form: _invite_page(draft, _with_file_errors(draft, form), status=422),
         after_confirm=lambda _import_id: url_for("setup.invite", organization_id=draft.id),
+        sends=False,
         back_url=url_for("setup.invite", organization_id=draft.id),
         template="setup/import.html",
         context=_frame(draft, Step.INVITE),

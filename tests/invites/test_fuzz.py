@@ -51,7 +51,7 @@ def check(data, *, encoding=None, delimiter=None, header_line=None):
     assert lines == sorted(set(lines))
     assert all(any(cell.strip() for cell in row.cells) for row in table.rows)
     mapping = propose_mapping(table) or Mapping.from_indexes(table, email=0)
-    rows = judge(
+    found = judge(
         table,
         mapping,
         kind=Kind.HYBRID,
@@ -61,6 +61,7 @@ def check(data, *, encoding=None, delimiter=None, header_line=None):
         seats_left=2,
         allowed_roles=frozenset(Role),
     )
+    rows = list(found)
     assert len(rows) == len(table.rows)
     assert sum(row.verdict is Verdict.NEW and row.role is Role.ORG_LEARNER for row in rows) <= 2
     assert all(parse_address(row.email) == (row.email, "") for row in rows if row.verdict is Verdict.NEW)

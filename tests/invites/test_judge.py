@@ -33,7 +33,7 @@ def judged(data, *, mapping=None, **around: object):
         "allowed_roles": EVERY_ROLE,
         **around,
     }
-    return judge(table, mapping or propose_mapping(table), **facts)
+    return list(judge(table, mapping or propose_mapping(table), **facts))
 
 
 def only(data, **around: object):
@@ -199,7 +199,7 @@ def test_somebody_who_left_and_came_back_is_invited():
 
 def test_typed_addresses_are_judged_like_a_files():
     table = entries_from_text("ann@acme.example, Ann <ANN@acme.example>; nobody")
-    rows = judge(
+    found = judge(
         table,
         propose_mapping(table),
         kind=Kind.BUYER,
@@ -209,6 +209,7 @@ def test_typed_addresses_are_judged_like_a_files():
         seats_left=None,
         allowed_roles=EVERY_ROLE,
     )
+    rows = list(found)
     assert verdicts(rows) == [(1, Verdict.NEW), (2, Verdict.DUPLICATE_IN_FILE), (3, Verdict.INVALID_EMAIL)]
 
 

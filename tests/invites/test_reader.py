@@ -499,9 +499,9 @@ def test_exactly_the_limits_are_read():
         ({"encoding": "koi8-r"}, "CSV_ENCODING_UNKNOWN", "encoding"),
         ({"encoding": "utf-8"}, "CSV_UNREADABLE", "file"),
         ({"delimiter": "x"}, "CSV_DELIMITER_UNKNOWN", "delimiter"),
-        ({"header_line": 7}, "CSV_HEADER_LINE", "headerLine"),
-        ({"header_line": 2}, "CSV_HEADER_LINE", "headerLine"),
-        ({"header_line": -1}, "CSV_HEADER_LINE", "headerLine"),
+        ({"header_line": 7}, "CSV_HEADER_LINE", "header_line"),
+        ({"header_line": 2}, "CSV_HEADER_LINE", "header_line"),
+        ({"header_line": -1}, "CSV_HEADER_LINE", "header_line"),
     ],
 )
 def test_an_overruling_that_makes_no_sense_is_refused(overruled, code, named):

@@ -4,7 +4,7 @@ from portal.invites.rules.addresses import comparable, parse_address
 from portal.invites.rules.columns import Mapping, header_fingerprint, propose_mapping
 from portal.invites.rules.dialect import DELIMITERS, Row
 from portal.invites.rules.entries import entries_from_text
-from portal.invites.rules.judge import Judged, Verdict, counts, judge, unknown_roles
+from portal.invites.rules.judge import IS_INVITED, Judged, Verdict, counts, invited_as, judge, unknown_roles
 from portal.invites.rules.limits import MOST_BYTES, MOST_CELL_BYTES, MOST_COLUMNS, MOST_ROWS
 from portal.invites.rules.refused import refused_csv
 from portal.invites.rules.states import ImportStatus, InvitationStatus
@@ -14,6 +14,7 @@ from portal.invites.rules.text import ENCODINGS
 __all__ = [
     "DELIMITERS",
     "ENCODINGS",
+    "IS_INVITED",
     "MOST_BYTES",
     "MOST_CELL_BYTES",
     "MOST_COLUMNS",
@@ -30,6 +31,7 @@ __all__ = [
     "counts",
     "entries_from_text",
     "header_fingerprint",
+    "invited_as",
     "judge",
     "parse_address",
     "propose_mapping",

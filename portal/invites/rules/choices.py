@@ -67,7 +67,9 @@ class Choices:
         }
 
     def read_otherwise(self, *, encoding: str | None, delimiter: str | None, header_line: int | None) -> "Choices":
-        """A new way to read the file; what was said about its columns and rows before may be about others now, and is forgotten."""
+        """How the file is read. When that is new, what was said about columns and rows may be about others now, and is forgotten."""
+        if (encoding, delimiter, header_line) == (self.encoding, self.delimiter, self.header_line):
+            return self
         return Choices(encoding=encoding, delimiter=delimiter, header_line=header_line, roles=self.roles)
 
     def mend(self, line: int, edit: Edit) -> "Choices":
@@ -92,15 +94,23 @@ class Choices:
 def mended(table: Table, mapping: Mapping, choices: Choices) -> tuple[Table, Mapping]:
     """The table with the mended rows in place and without the dropped ones.
 
-    A file without a column for roles gets one where a mended row names a role.
+    A file without a column for names or roles gets one where a mended row names one. Whoever is mended is wanted, whatever
+    the file's status says.
     """
     if not choices.edits and not choices.dropped:
         return table, mapping
+    if not mapping.name and any(edit.name for edit in choices.edits.values()):
+        table = _widened(table, "Name")
+        mapping = replace(mapping, name=(len(table.columns) - 1,))
     if mapping.role is None and any(edit.role for edit in choices.edits.values()):
-        table = replace(table, columns=(*table.columns, "Role"), rows=tuple(Row(row.line, (*row.cells, "")) for row in table.rows))
+        table = _widened(table, "Role")
         mapping = replace(mapping, role=len(table.columns) - 1)
     rows = tuple(_mended(row, mapping, choices.edits.get(row.line)) for row in table.rows if row.line not in choices.dropped)
     return replace(table, rows=rows), mapping
+
+
+def _widened(table: Table, column: str) -> Table:
+    return replace(table, columns=(*table.columns, column), rows=tuple(Row(row.line, (*row.cells, "")) for row in table.rows))
 
 
 def _mended(row: Row, mapping: Mapping, edit: Edit | None) -> Row:
@@ -112,4 +122,6 @@ def _mended(row: Row, mapping: Mapping, edit: Edit | None) -> Row:
         cells[index] = edit.name if place == 0 else ""
     if mapping.role is not None:
         cells[mapping.role] = edit.role
+    if mapping.status is not None:
+        cells[mapping.status] = ""
     return Row(row.line, tuple(cells))

@@ -153,7 +153,7 @@ def _header_on(found: list[Row], line: int) -> tuple[Row | None, int]:
     raise refusal(
         f"There is no row on line {line}. Choose the line on which the column names stand.",
         code="CSV_HEADER_LINE",
-        field="headerLine",
+        field="header_line",
     )
 
 
@@ -186,8 +186,9 @@ def _squared(header: tuple[str, ...], rows: list[Row]) -> tuple[tuple[str, ...],
     names = list(map(unguarded, header[: _reach(header)]))
     wide = max(len(names), max((_reach(row.cells) for row in rows if len(row.cells) > len(names)), default=0))
     if _adds(names):
-        while len(names) > 1 and names[-1].casefold() in headers.ADDED:
-            names.pop()
+        for added in reversed(headers.ADDED):
+            if len(names) > 1 and names[-1].casefold() == added:
+                names.pop()
         wide = len(names)
         rows = [row for row in rows if _reach(row.cells[:wide])]
     if wide > MOST_COLUMNS:

@@ -3,6 +3,7 @@
 import codecs
 import re
 
+from portal.errors import Invalid
 from portal.invites.rules.limits import refusal
 
 ENCODINGS = {"utf-8": "UTF-8", "utf-16": "UTF-16", "windows-1252": "Windows-1252"}
@@ -13,6 +14,8 @@ _END_OF_FILE = "\x1a"  # what CP/M and DOS put after the text
 _BOM = "\ufeff"
 _MARKUP = re.compile(r"\s*<(?:!doctype|\?xml|html|head|body|meta|table)\b", re.IGNORECASE)
 _MARKUP_WITHIN = 1000
+_NO_TEXT = (b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"\x7fELF")
+"""First bytes of documents, pictures, archives and programs."""
 
 
 def decode(data: bytes, *, encoding: str | None) -> tuple[str, str]:
@@ -30,6 +33,8 @@ def decode(data: bytes, *, encoding: str | None) -> tuple[str, str]:
     """
     if encoding is not None and encoding not in ENCODINGS:
         raise refusal("Choose UTF-8, UTF-16 or Windows-1252 as the encoding.", code="CSV_ENCODING_UNKNOWN", field="encoding")
+    if data.startswith(_NO_TEXT):
+        raise _no_table()
     name, text = (encoding, _decoded(data, encoding)) if encoding else _recognised(data)
     text = text.removeprefix(_BOM).rstrip(_END_OF_FILE)
     if "\0" in text:
@@ -37,12 +42,14 @@ def decode(data: bytes, *, encoding: str | None) -> tuple[str, str]:
             "This file has NUL characters in it, so it is no table of text. Export it as CSV or .xlsx and upload that.",
             code="CSV_NUL",
         )
-    if data.startswith(b"%PDF-") or _MARKUP.match(text[:_MARKUP_WITHIN]):
-        raise refusal(
-            "This is a document or a web page, not a table, whatever its name says. Open it, save it as CSV or .xlsx, and upload that.",
-            code="CSV_UNREADABLE",
-        )
+    if _MARKUP.match(text[:_MARKUP_WITHIN]):
+        raise _no_table()
     return name, text
+
+
+def _no_table() -> Invalid:
+    sentence = "This is a document, a picture or a web page, not a table, whatever its name says. Save it as CSV or .xlsx, and upload that."
+    return refusal(sentence, code="CSV_UNREADABLE")
 
 
 def _recognised(data: bytes) -> tuple[str, str]:

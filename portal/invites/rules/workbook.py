@@ -13,6 +13,7 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
+from portal.errors import Invalid
 from portal.invites.rules import workbook_guard
 from portal.invites.rules.cells import BLANK
 from portal.invites.rules.dialect import Row
@@ -20,6 +21,8 @@ from portal.invites.rules.limits import check_cells, refusal
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+"""The stream of an OLE file in which Office keeps an .xlsx with a password (MS-OFFCRYPTO 2.3.4.4)."""
 _MIDNIGHT = time()
 
 
@@ -55,13 +58,15 @@ def records(data: bytes, kind: str) -> Iterator[Row]:
 
 
 def _first_visible_sheet(data: bytes) -> CalamineSheet:
+    if data.startswith(_OLE) and _ENCRYPTED in data:
+        raise _protected()
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
         for sheet in workbook.sheets_metadata:
             if sheet.typ == SheetTypeEnum.WorkSheet and sheet.visible == SheetVisibleEnum.Visible:
                 return workbook.get_sheet_by_name(sheet.name)
     except PasswordError:
-        raise refusal("This workbook is protected by a password. Save it without one and upload it again.", code="CSV_UNREADABLE") from None
+        raise _protected() from None
     except (CalamineError, OSError, ValueError):
         raise workbook_guard.unreadable() from None
     except BaseException as panic:
@@ -70,6 +75,10 @@ def _first_visible_sheet(data: bytes) -> CalamineSheet:
             raise workbook_guard.unreadable() from None
         raise
     raise refusal("This workbook has no visible sheet. Show the sheet and upload the file again.", code="CSV_EMPTY")
+
+
+def _protected() -> Invalid:
+    return refusal("This workbook is protected by a password. Save it without one and upload it again.", code="CSV_UNREADABLE")
 
 
 def _shown(value: object) -> str:

@@ -1,32 +1,35 @@
 """Uploaded files: read and judged first, mended by the user, sent (or staged in a setup) when they are confirmed."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from portal import clock, db
 from portal.accounts.models import User
 from portal.audit import service as audit
 from portal.audit.rules import Action, Actor
-from portal.errors import Conflict, Invalid, NotFound
+from portal.errors import Conflict, NotFound
 from portal.invites import queries
 from portal.invites.models import ImportMapping, InvitationImport, InvitationImportRow
 from portal.invites.rules import (
+    IS_INVITED,
     Judged,
-    Table,
+    Mapping,
     Verdict,
     header_fingerprint,
     read_table,
     refused_csv,
 )
-from portal.invites.rules.choices import Choices, Edit
+from portal.invites.rules.choices import Choices, Edit, mended
 from portal.invites.rules.states import KEPT_FOR, ImportStatus
 from portal.invites.service import verdicts
 from portal.invites.service.invitations import Person, invite
+from portal.memory import without_collector
 from portal.orgs.models import Organization
 from portal.orgs.rules import Role
 
@@ -54,7 +57,6 @@ def stage(
         TooLarge: It is larger than 5 MiB.
     """
     chosen = choices or Choices()
-    _require_allowed(default_role, around)
     checked = verdicts.check(upload.content, chosen, default_role=default_role, around=around)
     batch = InvitationImport(
         organization_id=around.organization.id,
@@ -84,13 +86,12 @@ def decide(
         Invalid: The decision makes no sense.
     """
     batch = _locked(batch_id, around.organization)
-    if batch.status is not ImportStatus.CHECKED or batch.content is None:
+    if batch.status is not ImportStatus.CHECKED:
         raise Conflict("This file was confirmed already, so nothing in it can change.", code="IMPORT_CONFIRMED")
-    if default_role is not None:
-        _require_allowed(default_role, around)
-        batch.default_role = default_role
+    content = _content(batch)
+    batch.default_role = default_role or batch.default_role
     choices = change(Choices.from_json(batch.choices))
-    checked = verdicts.check(batch.content, choices, default_role=batch.default_role, around=around)
+    checked = verdicts.check(content, choices, default_role=batch.default_role, around=around)
     batch.choices = choices.to_json()
     _describe(batch, checked)
     _keep(batch, checked)
@@ -146,21 +147,17 @@ def drop(batch_id: str, line: int, *, around: verdicts.Surroundings) -> Invitati
     return decide(batch_id, lambda choices: choices.drop(line), around=around)
 
 
-def samples(batch: InvitationImport) -> list[tuple[str, ...]]:
-    """Three values of each column, for the mapping; none once the file is forgotten."""
-    return [tuple(values) for values in _read_again(batch).samples()] if batch.content else []
-
-
 def refused(batch: InvitationImport) -> bytes:
-    """The rows that aren't invited, as a file to mend and upload again: the original columns, then why.
+    """The rows that aren't invited, as a file to mend and upload again: the columns as they were judged, then why.
 
     Raises:
         Conflict: ``IMPORT_FORGOTTEN``: the file is too old; its content isn't kept for ever.
     """
-    if batch.content is None:
-        sentence = f"The content of this file was deleted after {KEPT_FOR.days} days. Upload it again."
-        raise Conflict(sentence, code="IMPORT_FORGOTTEN")
-    table = _read_again(batch)
+    choices = Choices.from_json(batch.choices)
+    table = read_table(_content(batch), encoding=choices.encoding, delimiter=choices.delimiter, header_line=choices.header_line)
+    if batch.mapping is not None:
+        mapping = Mapping.from_indexes(table, email=batch.mapping["email"], name=batch.mapping["name"], role=batch.mapping["role"])
+        table, _mapping = mended(table, mapping, choices)
     cells = {row.line: row.cells for row in table.rows}
     rows = queries.import_rows(batch.id, refused=True)
     judged = (
@@ -177,30 +174,35 @@ def confirm(batch_id: str, *, around: verdicts.Surroundings, inviter: User, acto
 
     Raises:
         NotFound: The organization has no such file.
-        Conflict: ``MAPPING_MISSING``.
+        Conflict: ``MAPPING_MISSING`` or ``IMPORT_FORGOTTEN``.
+        Invalid: The role of people without one can't be given out any more.
     """
-    batch = take(batch_id, organization=around.organization)
+    batch = take(batch_id, around=around)
     if batch is None:
         return 0
-    people = people_of(batch, without=around.members | around.pending)
+    people = people_of(batch)
     made = invite(around.organization, people, inviter=inviter, actor=actor, import_id=batch.id)
+    if len(made) < len(people):
+        _note_invited_meanwhile(batch, {person.email for person in people} - {email for _id, email in made})
     about = audit.Subject("import", batch.id, batch.file_name)
     audit.record(actor, Action.INVITATIONS_IMPORTED, about, organization_id=around.organization.id, after={"invited": len(made)})
     return len(made)
 
 
-def take(batch_id: str, *, organization: Organization) -> InvitationImport | None:
-    """Locks a checked file and marks it as confirmed; None when somebody confirmed it before.
+def take(batch_id: str, *, around: verdicts.Surroundings) -> InvitationImport | None:
+    """Locks a checked file, judges it against the present and marks it as confirmed; None when somebody confirmed it before.
 
     Raises:
         NotFound: The organization has no such file.
-        Conflict: ``MAPPING_MISSING``: nobody has said yet which column has the addresses.
+        Conflict: ``MAPPING_MISSING``: nobody has said yet which column has the addresses; or ``IMPORT_FORGOTTEN``.
+        Invalid: The role of people without one can't be given out any more.
     """
-    batch = _locked(batch_id, organization)
+    batch = _locked(batch_id, around.organization)
     if batch.status is not ImportStatus.CHECKED:
         return None
     if batch.mapping is None:
         raise Conflict("Say first which column has the e-mail addresses.", code="MAPPING_MISSING")
+    _keep(batch, verdicts.check(_content(batch), Choices.from_json(batch.choices), default_role=batch.default_role, around=around))
     batch.status = ImportStatus.RUNNING
     batch.confirmed_at = clock.now()
     db.session.flush()
@@ -219,22 +221,18 @@ def forget_contents() -> int:
     old = (
         update(InvitationImport)
         .where(InvitationImport.created_at < clock.now() - KEPT_FOR, InvitationImport.content.is_not(None))
-        .values(content=None)
+        .values(content=None, samples=[])
         .returning(InvitationImport.id)
     )
     return len(db.session.execute(old, execution_options={"synchronize_session": False}).all())
 
 
-def people_of(batch: InvitationImport, *, without: AbstractSet[str]) -> list[Person]:
-    """The people of a file whose verdict is NEW and who haven't become members or been invited since."""
+def people_of(batch: InvitationImport) -> list[Person]:
+    """The people of a file whose verdict is NEW."""
     statement = select(InvitationImportRow.email, InvitationImportRow.name, InvitationImportRow.role).where(
         InvitationImportRow.import_id == batch.id, InvitationImportRow.verdict == Verdict.NEW, InvitationImportRow.is_dropped.is_(False)
     )
-    return [
-        Person(email=row.email, name=row.name, role=row.role or batch.default_role)
-        for row in db.session.execute(statement)
-        if row.email not in without
-    ]
+    return [Person(email=row.email, name=row.name, role=row.role or batch.default_role) for row in db.session.execute(statement)]
 
 
 def people_in(judged: Sequence[Judged], *, default_role: Role) -> list[Person]:
@@ -250,15 +248,24 @@ def _locked(batch_id: str, organization: Organization) -> InvitationImport:
     return batch
 
 
-def _require_allowed(role: Role, around: verdicts.Surroundings) -> None:
-    if role not in around.allowed_roles:
-        sentence = f"You can't invite people as {role.label}. Choose another role."
-        raise Invalid(sentence, code="ROLE_NOT_ALLOWED", details={"role": [sentence]})
+def _content(batch: InvitationImport) -> bytes:
+    if batch.content is None:
+        sentence = f"The content of this file was deleted after {KEPT_FOR.days} days. Upload it again."
+        raise Conflict(sentence, code="IMPORT_FORGOTTEN")
+    return batch.content
 
 
-def _read_again(batch: InvitationImport) -> Table:
-    choices = Choices.from_json(batch.choices)
-    return read_table(batch.content or b"", encoding=choices.encoding, delimiter=choices.delimiter, header_line=choices.header_line)
+def _note_invited_meanwhile(batch: InvitationImport, emails: AbstractSet[str]) -> None:
+    """Somebody else invited these between the look at the present and the insertion: the database left them out."""
+    verdict, message = IS_INVITED
+    of_these = (
+        InvitationImportRow.import_id == batch.id,
+        InvitationImportRow.verdict == Verdict.NEW,
+        InvitationImportRow.email.in_(emails),
+    )
+    db.session.execute(update(InvitationImportRow).where(*of_these).values(verdict=verdict, message=message))
+    left = {**batch.counts, Verdict.NEW: batch.counts[Verdict.NEW] - len(emails)}
+    batch.counts = {**left, verdict: left.get(verdict, 0) + len(emails)}
 
 
 def _describe(batch: InvitationImport, checked: verdicts.Checked) -> None:
@@ -267,52 +274,51 @@ def _describe(batch: InvitationImport, checked: verdicts.Checked) -> None:
     batch.delimiter = table.delimiter
     batch.header_line = table.header_line
     batch.columns = list(table.columns)
+    batch.samples = [list(values) for values in table.samples()]
     batch.fingerprint = header_fingerprint(table)
     batch.mapping = {"email": mapping.email, "name": list(mapping.name), "role": mapping.role} if mapping else None
 
 
-COLUMNS = ("import_id", "line", "email", "name", "role", "role_text", "verdict", "message", "is_dropped", "is_mended")
+COLUMNS = ("import_id", "line", "email", "name", "role", "role_text", "verdict", "message")
 
 
 def _keep(batch: InvitationImport, checked: verdicts.Checked) -> None:
-    """Replaces the rows by what was judged now, as one COPY: a file may have 100 000."""
+    """Replaces the rows by what is judged now, as one COPY: a file may have 100 000, and PostgreSQL writes while Python judges."""
     db.session.execute(delete(InvitationImportRow).where(InvitationImportRow.import_id == batch.id))
+    counted: Counter[Verdict] = Counter()
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        batch_id = batch.id
+        for row in checked.judged:
+            line, email, name, role, role_text, verdict, message, _cells = row
+            counted[verdict] += 1
+            yield batch_id, line, email, name, role, role_text, verdict, "" if verdict is Verdict.NEW else message
+
+    with without_collector():
+        db.copy_into(InvitationImportRow, COLUMNS, rows())
+    batch.counts = {verdict.value: number for verdict, number in counted.items()}
+    _keep_decisions(batch, checked)
+
+
+def _keep_decisions(batch: InvitationImport, checked: verdicts.Checked) -> None:
+    """Which rows somebody mended, and those that were left out."""
     choices = Choices.from_json(batch.choices)
-    rows: list[tuple[Any, ...]] = [
-        (
-            batch.id,
-            row.line,
-            row.email,
-            row.name or None,
-            row.role,
-            row.role_text,
-            row.verdict,
-            row.message,
-            False,
-            row.line in choices.edits,
-        )
-        for row in checked.judged
-    ]
-    if checked.mapping:
-        rows += _dropped(batch.id, checked, choices)
-    db.copy_into(InvitationImportRow, COLUMNS, rows)
-
-
-def _dropped(batch_id: str, checked: verdicts.Checked, choices: Choices) -> list[tuple[Any, ...]]:
-    assert checked.mapping is not None
-    found = [row for row in checked.table.rows if row.line in choices.dropped]
-    return [
-        (
-            batch_id,
-            row.line,
-            row.cells[checked.mapping.email].strip()[:320],
-            None,
-            None,
-            "",
-            Verdict.NEW,
-            "You left this row out.",
-            True,
-            False,
-        )
-        for row in found
-    ]
+    if choices.edits:
+        of_these = (InvitationImportRow.import_id == batch.id, InvitationImportRow.line.in_(choices.edits))
+        db.session.execute(update(InvitationImportRow).where(*of_these).values(is_mended=True))
+    if choices.dropped and checked.mapping:
+        column = checked.mapping.email
+        left_out = [
+            {
+                "import_id": batch.id,
+                "line": row.line,
+                "email": row.cells[column].strip()[:320],
+                "role_text": "",
+                "verdict": Verdict.NEW,
+                "message": "You left this row out.",
+                "is_dropped": True,
+            }
+            for row in checked.table.rows
+            if row.line in choices.dropped
+        ]
+        db.session.execute(insert(InvitationImportRow), left_out)

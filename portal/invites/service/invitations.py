@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
-from sqlalchemy import func, literal, select, text, update
+from sqlalchemy import literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from portal import clock, crypto, db
@@ -54,20 +55,11 @@ def invite(
 
 
 def _insert(organization: Organization, people: Sequence[Person], *, inviter: User, import_id: str | None) -> list[tuple[str, str]]:
-    """Inserts invitations by one statement whose text is the same for one person and for 100 000: columns travel as arrays."""
+    """Inserts invitations by one statement whose text is the same for one person and for 100 000."""
     at = clock.now()
-    ids = [db.new_id() for _person in people]
-    nonces = [crypto.random_token() for _person in people]
-    hashes = [crypto.hash_token(crypto.derive_token(mails.TOKEN, *pair)) for pair in zip(ids, nonces, strict=True)]
-    own = (
-        db.column_of(ids, Invitation.id),
-        db.column_of([person.email for person in people], Invitation.email),
-        db.column_of([person.name for person in people], Invitation.name),
-        db.column_of([person.role.value for person in people], Invitation.email),
-        db.column_of(nonces, Invitation.nonce),
-        db.column_of(hashes, Invitation.token_hash),
-    )
-    new = func.unnest(*own).table_valued("id", "email", "name", "role", "nonce", "token_hash", name="new").render_derived()
+    own = [_new(person) for person in sorted(people, key=attrgetter("email"))]  # one order for all, or two would wait for each other
+    names = tuple(own[0])
+    new = db.recordset(own, *names)
     same = {
         "organization_id": organization.id,
         "status": InvitationStatus.PENDING,
@@ -82,14 +74,21 @@ def _insert(organization: Organization, people: Sequence[Person], *, inviter: Us
     }
     columns = Invitation.__table__.c
     values = [literal(value, columns[name].type) for name, value in same.items()]
-    source = select(*(new.c[name] for name in ("id", "email", "name", "role", "nonce", "token_hash")), *values)
+    source = select(*(new.c[name].cast(columns[name].type) for name in names), *values)
     statement = (
         upsert(Invitation)
-        .from_select(["id", "email", "name", "role", "nonce", "token_hash", *same], source, include_defaults=False)
+        .from_select([*names, *same], source, include_defaults=False)
         # As text, and not as a parameter: PostgreSQL infers the partial index from a constant only, and prepares what it sees often.
         .on_conflict_do_nothing(index_elements=["organization_id", "email"], index_where=text("status = 'PENDING'"))
     )
     return [(row.id, row.email) for row in db.session.execute(statement.returning(Invitation.id, Invitation.email))]
+
+
+def _new(person: Person) -> dict[str, str | None]:
+    invitation_id, nonce = db.new_id(), crypto.random_token()
+    token_hash = crypto.hash_token(crypto.derive_token(mails.TOKEN, invitation_id, nonce))
+    own = {"id": invitation_id, "email": person.email, "name": person.name, "role": person.role.value}
+    return {**own, "nonce": nonce, "token_hash": token_hash}
 
 
 def invite_one(data: InvitationIn, *, organization: Organization, inviter: User, actor: Actor) -> tuple[Invitation, bool]:

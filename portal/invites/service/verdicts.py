@@ -1,6 +1,6 @@
 """Reading a file or a text box and judging who in it can be invited; writes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from portal.errors import Invalid
 from portal.invites import queries
 from portal.invites.rules import Judged, Mapping, Table, entries_from_text, header_fingerprint, judge, propose_mapping, read_table
 from portal.invites.rules.choices import Choices, mended
+from portal.memory import without_collector
 from portal.orgs import queries as orgs
 from portal.orgs.models import Organization
 from portal.orgs.rules import Role
@@ -32,11 +33,17 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A file that was read and judged: the mapping is None when nobody can tell which column has the addresses."""
+    """A file that was read.
+
+    Attributes:
+        table: What it says.
+        mapping: None when nobody can tell which column has the addresses.
+        judged: The verdicts, each formed when it is asked for, and only once.
+    """
 
     table: Table
     mapping: Mapping | None
-    judged: Sequence[Judged]
+    judged: Iterator[Judged]
 
 
 def surroundings(organization: Organization, *, allowed_roles: Sequence[Role]) -> Surroundings:
@@ -61,25 +68,29 @@ def judge_text(text: str, *, default_role: Role, around: Surroundings) -> list[J
     if mapping is None or not table.rows:
         sentence = "There is no e-mail address in this. Write one a line."
         raise Invalid(sentence, code="NO_ADDRESS", details={"people": [sentence]})
-    return _judge(table, mapping, Choices(), default_role=default_role, around=around)
+    return list(_judge(table, mapping, Choices(), default_role=default_role, around=around))
 
 
 def check(content: bytes, choices: Choices, *, default_role: Role, around: Surroundings) -> Checked:
-    """Reads a file and judges its rows; writes nothing.
+    """Reads a file, and judges its rows as they are asked for; writes nothing.
 
     The columns are those that were chosen, else those that the headers say, else those that were chosen for the same
     headers in this organization before.
 
     Raises:
-        Invalid: It can't be read, or a choice makes no sense.
+        Invalid: It can't be read, or a choice makes no sense, or the default role can't be given out.
         TooLarge: It is larger than 5 MiB.
     """
-    table = read_table(content, encoding=choices.encoding, delimiter=choices.delimiter, header_line=choices.header_line)
-    mapping = choices.mapping(table) or propose_mapping(table) or _remembered(table, around.organization.id)
-    if mapping is None:
-        return Checked(table, None, [])
-    judged_table, judged_mapping = mended(table, mapping, choices)
-    return Checked(table, mapping, _judge(judged_table, judged_mapping, choices, default_role=default_role, around=around))
+    if default_role not in around.allowed_roles:
+        sentence = f"You can't invite people as {default_role.label}. Choose another role."
+        raise Invalid(sentence, code="ROLE_NOT_ALLOWED", details={"role": [sentence]})
+    with without_collector():
+        table = read_table(content, encoding=choices.encoding, delimiter=choices.delimiter, header_line=choices.header_line)
+        mapping = choices.mapping(table) or propose_mapping(table) or _remembered(table, around.organization.id)
+        if mapping is None:
+            return Checked(table, None, iter(()))
+        judged_table, judged_mapping = mended(table, mapping, choices)
+        return Checked(table, mapping, _judge(judged_table, judged_mapping, choices, default_role=default_role, around=around))
 
 
 def _remembered(table: Table, organization_id: str) -> Mapping | None:
@@ -92,7 +103,7 @@ def _remembered(table: Table, organization_id: str) -> Mapping | None:
         return None
 
 
-def _judge(table: Table, mapping: Mapping, choices: Choices, *, default_role: Role, around: Surroundings) -> list[Judged]:
+def _judge(table: Table, mapping: Mapping, choices: Choices, *, default_role: Role, around: Surroundings) -> Iterator[Judged]:
     return judge(
         table,
         mapping,

@@ -38,6 +38,7 @@ class Desk:
     Attributes:
         around: What rows are judged against, as of now.
         confirm: Invites or stages what is new and returns how many.
+        sends: Whether confirming sends mails; in a setup the launch does.
         done: What the toast says of that number.
         url: The address of one of the component's routes here.
         refused: The page that the upload stands on, with what is wrong beside the field.
@@ -54,6 +55,7 @@ class Desk:
     refused: Callable[[Form[Any]], ResponseReturnValue]
     after_confirm: Callable[[str], str]
     back_url: str
+    sends: bool
     template: str
     context: dict[str, Any]
     confirm_verb: str
@@ -198,7 +200,7 @@ def _page(desk: Desk, batch: InvitationImport, *, form: Form[Any] | None = None,
         batch.id, verdict=filters.verdict, dropped=filters.dropped, after=filters.after, before=filters.before, limit=PAGE_SIZE
     )
     counts = queries.import_counts(batch.id)
-    progress = None if is_checked else queries.import_progress(batch.id)
+    progress = queries.import_progress(batch.id) if desk.sends and not is_checked else None
 
     def self_url(**changes: Any) -> str:  # noqa: ANN401 - the filters' own values
         kept = {"verdict": filters.verdict, "dropped": "true" if filters.dropped else None, **changes}
@@ -214,7 +216,7 @@ def _page(desk: Desk, batch: InvitationImport, *, form: Form[Any] | None = None,
         status=status,
         **desk.context,
         batch=batch,
-        form=form or Form(MendIn),
+        form=form or Form(ReadingIn, _read_as(batch)),
         filters=filters,
         counts=counts,
         dropped=queries.count_dropped(batch.id) if is_checked else 0,
@@ -228,18 +230,23 @@ def _page(desk: Desk, batch: InvitationImport, *, form: Form[Any] | None = None,
         back_url=desk.back_url,
         is_checked=is_checked,
         is_mapped=batch.mapping is not None,
-        samples=imports.samples(batch) if is_checked else [],
         unknown=queries.unknown_role_texts(batch.id, limit=ROLES_ASKED) if is_checked and counts.get(Verdict.UNKNOWN_ROLE) else [],
         roles=[(role.value, role.label) for role in desk.roles],
         progress=progress,
         said=milestone(progress.sent + progress.failed, progress.total) if progress else "",
-        deliveries=queries.deliveries(batch.id, [row.email for row in rows]) if not is_checked else {},
+        deliveries=queries.deliveries(batch.id, [row.email for row in rows if row.verdict is Verdict.NEW]) if progress else {},
         facts=_facts(batch),
         encodings=[("", "As the file says"), *((value, ENCODING_NAMES[value]) for value in ENCODINGS)],
         delimiters=[("", "As the file says"), *((DELIMITER_NAMES[value], DELIMITER_NAMES[value].capitalize()) for value in DELIMITERS)],
         confirm_verb=desk.confirm_verb,
         confirm_noun=desk.confirm_noun,
     )
+
+
+def _read_as(batch: InvitationImport) -> dict[str, Any]:
+    chosen = Choices.from_json(batch.choices)
+    delimiter = DELIMITER_NAMES[chosen.delimiter] if chosen.delimiter else None
+    return {"encoding": chosen.encoding, "delimiter": delimiter, "header_line": chosen.header_line, "role": batch.default_role}
 
 
 def _facts(batch: InvitationImport) -> str:

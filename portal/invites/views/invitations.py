@@ -197,6 +197,7 @@ def _desk(values: dict[str, Any]) -> component.Desk:
         url=lambda name, **own: url_for(f"invites.{name}", slug=slug, **own),
         refused=lambda form: _index_page(access, _with_file_errors(access, form), status=422),
         after_confirm=lambda import_id: url_for("invites.show_import", slug=slug, import_id=import_id),
+        sends=True,
         back_url=url_for("invites.index", slug=slug),
         template="invites/import.html",
         context={"access": access},
