@@ -31,6 +31,7 @@ def upgrade() -> None:
         WHERE found.import_id = invitation_imports.id
         """
     )
+    op.execute("ALTER TABLE invitation_imports ALTER COLUMN content SET STORAGE EXTERNAL")  # kept for a month: not worth compressing
     for name in ("is_dropped", "is_mended"):
         op.alter_column("invitation_import_rows", name, server_default=sa.false())
     op.drop_constraint("fk_invitation_import_rows_import_id_invitation_imports", "invitation_import_rows", type_="foreignkey")
@@ -51,6 +52,7 @@ def downgrade() -> None:
     )
     for name in ("is_dropped", "is_mended"):
         op.alter_column("invitation_import_rows", name, server_default=None)
+    op.execute("ALTER TABLE invitation_imports ALTER COLUMN content SET STORAGE EXTENDED")
     op.drop_column("invitation_imports", "samples")
     op.drop_column("invitation_imports", "counts")
     op.drop_index("ix_invitations_revoked", table_name="invitations")

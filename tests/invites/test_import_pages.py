@@ -370,7 +370,7 @@ def test_a_line_that_is_none_is_not_found(desk):
     path = desk.upload(file_of("asha@acme.test", "dev@acme.test"))
     for line in ("0", "1", "4", "99999999999", "x", "-2", "2.0"):
         for address in (f"{path}/rows/{line}", f"{path}/rows/{line}/drop"):
-            post(desk.visitor, address, status=404, email="x@acme.test")
+            assert post(desk.visitor, address, status=404, email="x@acme.test").status_code == 404
 
 
 def test_a_row_is_left_out_by_htmx_without_leaving_the_page(either):

@@ -31,10 +31,8 @@ def parse_address(value: str) -> tuple[str, str] | None:
     Returns:
         Address and name; None when it isn't one address.
     """
-    address = value.lower()
-    if _PLAIN.fullmatch(address) and len(address) <= _LONGEST_LOCAL_PART and value.isascii() and address[0] != "'":
-        # Quick, and true of nearly every address; the string that is there already is kept, which halves the memory.
-        return (value if value == address else address), ""
+    if _PLAIN.fullmatch(value) and len(value) <= _LONGEST_LOCAL_PART and value[0] != "'":
+        return value, ""  # quick, and true of nearly every address; the string that is there already is kept, which halves the memory
     value = unguarded(value)
     if len(value) > _LONGEST_VALUE:
         return None

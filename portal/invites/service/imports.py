@@ -279,24 +279,29 @@ def _describe(batch: InvitationImport, checked: verdicts.Checked) -> None:
     batch.mapping = {"email": mapping.email, "name": list(mapping.name), "role": mapping.role} if mapping else None
 
 
-COLUMNS = ("import_id", "line", "email", "name", "role", "role_text", "verdict", "message")
+COLUMNS = ("line", "email", "name", "role", "role_text", "verdict", "message")
 
 
 def _keep(batch: InvitationImport, checked: verdicts.Checked) -> None:
     """Replaces the rows by what is judged now, as one COPY: a file may have 100 000, and PostgreSQL writes while Python judges."""
     db.session.execute(delete(InvitationImportRow).where(InvitationImportRow.import_id == batch.id))
     counted: Counter[Verdict] = Counter()
+    is_new = Verdict.NEW  # an enum's member costs more than a local name
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        batch_id = batch.id
-        for row in checked.judged:
-            line, email, name, role, role_text, verdict, message, _cells = row
-            counted[verdict] += 1
-            yield batch_id, line, email, name, role, role_text, verdict, "" if verdict is Verdict.NEW else message
+        number_of_new = 0
+        for line, email, name, role, role_text, verdict, message, _cells in checked.judged:
+            if verdict is is_new:
+                number_of_new += 1
+                yield line, email, name, role, role_text, verdict, ""
+            else:
+                counted[verdict] += 1
+                yield line, email, name, role, role_text, verdict, message
+        counted[is_new] = number_of_new
 
     with without_collector():
-        db.copy_into(InvitationImportRow, COLUMNS, rows())
-    batch.counts = {verdict.value: number for verdict, number in counted.items()}
+        db.copy_into(InvitationImportRow, COLUMNS, rows(), same={"import_id": batch.id})
+    batch.counts = {verdict.value: number for verdict, number in counted.items() if number}
     _keep_decisions(batch, checked)
 
 
