@@ -10,7 +10,7 @@ from portal.accounts.queries import user_of_session
 from portal.accounts.rules import SESSION_LASTS
 from portal.cli import register_commands
 from portal.features import BLUEPRINTS
-from portal.gateways import files, mail
+from portal.gateways import files, mail, payments
 from portal.home.views import shell
 from portal.operations.service import configure_logging
 from portal.web import errors, filters, security, templates, transactions
@@ -30,6 +30,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     settings = settings or config.load_settings()
     config.use(settings)
     crypto.use_secret(settings.secret_key)
+    crypto.use_keys(settings.data_encryption_keys)
     clock.read_from(settings.clock_file)
     configure_logging(as_json=settings.portal_env == "production")
     app = Flask("portal", root_path=str(TOP), template_folder="templates", static_folder="static")
@@ -39,6 +40,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     jobs.init_queue(settings.redis_url)
     mail.connect(settings.mail_location, sender=settings.mail_from, timeout_seconds=settings.mail_timeout_seconds)
     files.connect(settings.files_location, endpoint_url=settings.files_endpoint_url)
+    payments.connect(settings)
     transactions.init_app(app)
     security.init_app(app, settings)
     errors.init_app(app)

@@ -23,9 +23,11 @@ def read_from(path: Path | None) -> None:
 
 def now() -> datetime:
     """The present instant, UTC, with its time zone."""
-    held = _held.get()
-    if held is not None:
-        return held
+    return _held.get() or wall()
+
+
+def wall() -> datetime:
+    """What the clock shows outside of any ``as_of``: the hour of other companies, whatever a job takes for now. UTC."""
     for path in _file:
         if path.exists():
             return parse_instant(path.read_text().strip())

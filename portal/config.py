@@ -17,6 +17,10 @@ from portal.errors import Invalid
 
 DEFAULT_SUPPLIER_GSTIN = "29AAGCP4321K1Z8"
 _KEY_HEX_LENGTH = 64
+_GATEWAY_KEYS = {
+    "stripe": ("stripe_secret_key", "stripe_webhook_secret"),
+    "razorpay": ("razorpay_key_id", "razorpay_key_secret", "razorpay_webhook_secret"),
+}
 
 
 class ConfigurationError(Exception):
@@ -42,6 +46,13 @@ class Settings(BaseSettings):
     mail_from: str = "Portal <no-reply@portal.example>"
     mail_timeout_seconds: int = Field(default=20, ge=1)
     payment_gateway: Literal["sandbox", "stripe", "razorpay"] = "sandbox"
+    stripe_secret_key: str = ""
+    stripe_webhook_secret: str = ""
+    stripe_api_base: str = "https://api.stripe.com"
+    razorpay_key_id: str = ""
+    razorpay_key_secret: str = ""
+    razorpay_webhook_secret: str = ""
+    razorpay_api_base: str = "https://api.razorpay.com"
     enable_provider_orgs: bool = False
     supplier_name: str = "Prism Forum Private Limited"
     supplier_address: Annotated[tuple[str, ...], NoDecode] = ("4th Floor, 12 Residency Road", "Bengaluru 560025", "Karnataka, India")
@@ -85,7 +96,7 @@ class Settings(BaseSettings):
             raise ValueError("it must be a Redis or Valkey address such as redis://host:6379/0")
         return value
 
-    @field_validator("base_url")
+    @field_validator("base_url", "stripe_api_base", "razorpay_api_base")
     @classmethod
     def _base_url(cls, value: str) -> str:
         parts = urlsplit(value)
@@ -154,6 +165,9 @@ class Settings(BaseSettings):
             raise ValueError("SUPPLIER_STATE_CODE must equal the first two digits of SUPPLIER_GSTIN")
         if self.invoice_series == self.credit_note_series:
             raise ValueError("CREDIT_NOTE_SERIES must differ from INVOICE_SERIES, or two documents would have one number")
+        for name in _GATEWAY_KEYS.get(self.payment_gateway, ()):
+            if not getattr(self, name):
+                raise ValueError(f"{name.upper()} must be set when PAYMENT_GATEWAY is {self.payment_gateway}")
         if self.portal_env == "production":
             self._refuse_in_production()
         return self
@@ -162,6 +176,8 @@ class Settings(BaseSettings):
         refused = {
             "BASE_URL must begin with https:// in production": not self.base_url.startswith("https://"),
             "PAYMENT_GATEWAY must not be sandbox in production": self.payment_gateway == "sandbox",
+            "STRIPE_API_BASE must begin with https:// in production": not self.stripe_api_base.startswith("https://"),
+            "RAZORPAY_API_BASE must begin with https:// in production": not self.razorpay_api_base.startswith("https://"),
             "CLOCK_FILE must not be set in production": self.clock_file is not None,
             "RATE_LIMITS must be on in production": self.rate_limits == "off",
             "SUPPLIER_GSTIN must be your own in production": self.supplier_gstin == DEFAULT_SUPPLIER_GSTIN,

@@ -9,7 +9,16 @@ import hashlib
 import hmac
 import secrets
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 _secret: list[bytes] = []
+_keys: dict[str, AESGCM] = {}
+_NONCE_BYTES = 12
+
+
+class Undecipherable(Exception):
+    """What is stored can't be read: its key is gone, or it was changed or moved to another row."""
 
 
 def use_secret(secret_key: str) -> None:
@@ -37,3 +46,45 @@ def random_token() -> str:
 def hash_token(token: str) -> str:
     """What is stored of a token: its SHA-256, in hexadecimal. Tokens have 256 random bits, so no salt is needed."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def use_keys(keys: str) -> None:
+    """Sets the keys of what is stored encrypted (``DATA_ENCRYPTION_KEYS``: ``id:hex,id:hex``), once at start.
+
+    The first one encrypts; the others still read what they encrypted, until it is written anew.
+    """
+    _keys.clear()
+    for pair in keys.split(","):
+        key_id, _separator, key = pair.strip().partition(":")
+        _keys[key_id] = AESGCM(bytes.fromhex(key))
+
+
+def encrypt(plain: bytes, *, about: str) -> str:
+    """Encrypts by AES-256-GCM (NIST SP 800-38D) with a random nonce.
+
+    Args:
+        plain: What nobody may read.
+        about: What it belongs to, such as a row's id. It is authenticated and not stored: moved elsewhere, it can't be read.
+
+    Returns:
+        ``<key id>.<nonce and ciphertext in base64>``.
+    """
+    key_id, key = next(iter(_keys.items()))
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return f"{key_id}.{base64.b64encode(nonce + key.encrypt(nonce, plain, about.encode())).decode()}"
+
+
+def decrypt(stored: str, *, about: str) -> bytes:
+    """What ``encrypt`` was given.
+
+    Raises:
+        Undecipherable: See there.
+    """
+    key_id, _separator, text = stored.partition(".")
+    if key_id not in _keys:
+        raise Undecipherable(f"the key {key_id!r} isn't among DATA_ENCRYPTION_KEYS")
+    sealed = base64.b64decode(text)
+    try:
+        return _keys[key_id].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], about.encode())
+    except InvalidTag:
+        raise Undecipherable("it was changed, or belongs elsewhere") from None

@@ -162,11 +162,17 @@ def is_writing() -> bool:
     return bool(session().info.get("wrote"))
 
 
+@contextmanager
+def apart() -> Iterator[Session]:
+    """A session and a connection of its own, committed at the end: for what isn't part of the present transaction at all."""
+    with Session(database.engine, expire_on_commit=False) as own, own.begin():
+        yield own
+
+
 def record_apart(row: Base) -> None:
     """Writes a row in a transaction of its own, so that it survives the refusal of the present one."""
-    with Session(database.engine, expire_on_commit=False) as apart:
-        apart.add(row)
-        apart.commit()
+    with apart() as own:
+        own.add(row)
 
 
 def recordset(rows: Sequence[Mapping[str, Any]], *columns: str) -> TableValuedAlias:

@@ -3,7 +3,9 @@
 from flask import Blueprint
 
 from portal.billing import api as billing_api
-from portal.billing import views as billing_views
+from portal.billing.views import credits as credits_views
+from portal.billing.views import documents as billing_views
+from portal.billing.views import refunds as refunds_views
 from portal.bookings import api as bookings_api
 from portal.bookings import views as bookings_views
 from portal.home import api as home_api
@@ -14,6 +16,8 @@ from portal.operations import views as operations_views
 from portal.orgs import api as orgs_api
 from portal.orgs.views import audit_log, media, members, settings, verification
 from portal.providers import api as providers_api
+from portal.providers import views as providers_views
+from portal.sandbox import views as sandbox_views
 from portal.setup import views as setup_views
 from portal.signin import api as signin_api
 from portal.signin import views as signin_views
@@ -34,10 +38,17 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     orgs_api.bp,
     invitations.bp,
     invites_api.bp,
+    providers_views.bp,
     providers_api.bp,
     bookings_views.bp,
     bookings_api.bp,
     billing_views.bp,
+    credits_views.bp,
+    refunds_views.bp,
     billing_api.bp,
+    billing_api.credits_bp,
+    billing_api.payments_bp,
+    billing_api.webhooks_bp,
+    sandbox_views.bp,
     openapi.bp,
 )

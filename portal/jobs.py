@@ -10,11 +10,13 @@ from flask import current_app, has_app_context
 from portal import clock, db, queue
 from portal.accounts import tasks as accounts
 from portal.billing import tasks as billing
+from portal.bookings import tasks as bookings
 from portal.db import Json
 from portal.invites import tasks as invites
 from portal.operations import service as operations
 from portal.operations import tasks as sweeping
 from portal.orgs import tasks as orgs
+from portal.sandbox import tasks as sandbox
 from portal.setup import tasks as setup
 
 log = structlog.get_logger()
@@ -53,6 +55,13 @@ JOBS = {
         Job("billing-monthly-run", billing.monthly_run, cron="0 0 1 * *", timeout=3600),
         Job("billing-archive-invoice", billing.archive_invoice, queue="pdf"),
         Job("billing-send-invoice", billing.send_invoice, queue="pdf"),
+        Job("sandbox-send-webhook", sandbox.send_webhook, timeout=60),
+        Job("billing-ask-order", billing.ask_order),
+        Job("billing-handle-event", billing.handle_event),
+        Job("billing-move-refund", billing.move_refund),
+        Job("billing-cancel-stale-purchases", billing.cancel_stale_purchases, cron="*/10 * * * *"),
+        Job("bookings-settle-payment", bookings.settle_payment),
+        Job("bookings-release-unpaid", bookings.release_unpaid, cron="* * * * *"),
         Job("sweep", sweeping.sweep, cron="* * * * *"),
     )
 }

@@ -30,6 +30,12 @@ def admin_actor_of(user: User, *, ip: str | None) -> Actor:
     return Actor(user_id=user.id, name=user.name, via=Via.PLATFORM_ADMIN, ip=ip)
 
 
+def staff_actor_of(user: User, *, ip: str | None) -> Actor:
+    """Somebody of the platform's staff, or a platform admin, who acts for the platform."""
+    via = Via.PLATFORM_ADMIN if user.is_platform_admin else Via.PLATFORM_STAFF
+    return Actor(user_id=user.id, name=user.name, via=via, ip=ip)
+
+
 def sign_up(data: SignUpIn, *, ip: str | None) -> User:
     """Makes an account and mails the link that verifies its address.
 

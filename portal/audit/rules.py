@@ -9,13 +9,20 @@ class Via(StrEnum):
 
     MEMBER = "MEMBER"
     PLATFORM_ADMIN = "PLATFORM_ADMIN"
+    PLATFORM_STAFF = "PLATFORM_STAFF"
     SELF = "SELF"
     SYSTEM = "SYSTEM"
 
     @property
     def label(self) -> str:
         """The capacity in words."""
-        return {"MEMBER": "member", "PLATFORM_ADMIN": "platform admin", "SELF": "for themselves", "SYSTEM": "the portal"}[self.value]
+        return {
+            "MEMBER": "member",
+            "PLATFORM_ADMIN": "platform admin",
+            "PLATFORM_STAFF": "platform staff",
+            "SELF": "for themselves",
+            "SYSTEM": "the portal",
+        }[self.value]
 
 
 class Action(StrEnum):
@@ -43,12 +50,20 @@ class Action(StrEnum):
     INVITATION_SENT = "INVITATION_SENT"
     INVITATION_RESENT = "INVITATION_RESENT"
     INVITATION_REVOKED = "INVITATION_REVOKED"
+    CREDITS_ORDERED = "CREDITS_ORDERED"
+    CREDITS_BOUGHT = "CREDITS_BOUGHT"
+    CREDITS_CANCELLED = "CREDITS_CANCELLED"
+    BOOKING_CONFIRMED = "BOOKING_CONFIRMED"
+    BOOKING_RELEASED = "BOOKING_RELEASED"
+    REFUND_MADE = "REFUND_MADE"
+    REFUND_FAILED = "REFUND_FAILED"
     INVITATION_RESTORED = "INVITATION_RESTORED"
     INVITATION_ACCEPTED = "INVITATION_ACCEPTED"
     INVITATIONS_IMPORTED = "INVITATIONS_IMPORTED"
     CONSULTANT_REGISTERED = "CONSULTANT_REGISTERED"
     CONSULTANT_VERIFIED = "CONSULTANT_VERIFIED"
     PLAN_CREATED = "PLAN_CREATED"
+    PLAN_CHANGED = "PLAN_CHANGED"
     PLAN_RETIRED = "PLAN_RETIRED"
     BOOKING_MADE = "BOOKING_MADE"
     INVOICE_GENERATED = "INVOICE_GENERATED"
@@ -82,12 +97,20 @@ LABELS = {
     Action.INVITATION_SENT: "Invited",
     Action.INVITATION_RESENT: "Invited again",
     Action.INVITATION_REVOKED: "Invitation taken back",
+    Action.CREDITS_ORDERED: "Credits ordered",
+    Action.CREDITS_BOUGHT: "Credits bought",
+    Action.CREDITS_CANCELLED: "Order of credits cancelled",
+    Action.BOOKING_CONFIRMED: "Booking confirmed",
+    Action.BOOKING_RELEASED: "Booking released",
+    Action.REFUND_MADE: "Refunded",
+    Action.REFUND_FAILED: "Refund failed",
     Action.INVITATION_RESTORED: "Invitation put back",
     Action.INVITATION_ACCEPTED: "Invitation accepted",
     Action.INVITATIONS_IMPORTED: "File of invitations confirmed",
     Action.CONSULTANT_REGISTERED: "Became a consultant",
     Action.CONSULTANT_VERIFIED: "Consultant verified",
     Action.PLAN_CREATED: "Plan added",
+    Action.PLAN_CHANGED: "Plan changed",
     Action.PLAN_RETIRED: "Plan retired",
     Action.BOOKING_MADE: "Session booked",
     Action.INVOICE_GENERATED: "Invoice issued",

@@ -1,6 +1,6 @@
 """Jobs about money."""
 
-from portal.billing.service import documents, invoices, runs
+from portal.billing.service import documents, events, invoices, orders, refunds, runs
 from portal.db import Json
 
 
@@ -12,6 +12,27 @@ def monthly_run() -> Json:
 def final_invoice(organization_id: str) -> Json:
     """Bills what a deactivated organization still owes."""
     return {"invoices": int(invoices.issue_final(organization_id) is not None)}
+
+
+def ask_order(order_id: str) -> Json:
+    """Asks the provider how an order stands."""
+    orders.ask(order_id)
+    return {"asked": 1}
+
+
+def cancel_stale_purchases() -> Json:
+    """Ends purchases of credits that nobody paid in time: the provider is asked first, because the money may be there."""
+    return {"job": "billing-cancel-stale-purchases", **orders.end_stale(for_purchases=True)}
+
+
+def handle_event(event_id: str) -> Json:
+    """Acts on a webhook."""
+    return {"handled": int(events.handle(event_id))}
+
+
+def move_refund(refund_id: str) -> Json:
+    """Has a refund by card paid back."""
+    return {"done": int(refunds.move(refund_id))}
 
 
 def archive_invoice(invoice_id: str) -> Json:

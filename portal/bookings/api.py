@@ -1,17 +1,21 @@
 """JSON of plans and bookings."""
 
-from flask import Blueprint, jsonify
+from flask import Blueprint, Response, jsonify, make_response
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.service import actor_of
+from portal.billing.models import GatewayOrder
 from portal.billing.schemas import PaymentOut
 from portal.bookings import queries, service
-from portal.bookings.schemas import BookingOut, CheckoutIn, PlanIn, PlanOut
+from portal.bookings.models import Booking
+from portal.bookings.rules import BookingStatus
+from portal.bookings.schemas import BookingOut, CheckoutIn, OwnPlanIn, PlanIn, PlanOut, PlanPatch, PlansQuery
 from portal.orgs import queries as orgs
 from portal.orgs.access import Access, org, require_active, require_member, require_org_access
 from portal.orgs.rules import Role
-from portal.web.forms import json_body
+from portal.web.forms import json_body, query
 from portal.web.gates import client_address, require_user, signed_in
+from portal.web.idempotency import answer_so_far, idempotent
 from portal.web.openapi import describes, listed, wrapped
 from portal.web.security import limiter
 
@@ -40,10 +44,16 @@ def create_plan(access: Access) -> ResponseReturnValue:
 @bp.post("/checkout")
 @limiter.limit("60/minute")
 @signed_in
+@idempotent
 @describes(
     body=CheckoutIn,
     answers={201: wrapped("booking", BookingOut, payment=PaymentOut)},
-    refuses={403: ("NOT_A_MEMBER",), 404: ("PLAN_NOT_FOUND",), 409: ("SLOT_TAKEN",), 501: ("BILLING_MODE_NOT_ENABLED", "CARD_NOT_ENABLED")},
+    refuses={
+        402: ("CONTRACT_EXPIRED", "CREDIT_LIMIT_REACHED", "INSUFFICIENT_CREDITS"),
+        403: ("NOT_A_MEMBER",),
+        404: ("PLAN_NOT_FOUND",),
+        409: ("BILLING_MODE_MISSING", "SLOT_TAKEN"),
+    },
 )
 def checkout() -> ResponseReturnValue:
     """Books a session, on an organization or personally."""
@@ -57,7 +67,54 @@ def checkout() -> ResponseReturnValue:
         require_active(access.organization)
         require_member(access)
         booking = service.checkout(data, organization=access.organization, learner=user, actor=access.actor)
-    return jsonify(booking=BookingOut.of(booking).to_json(), payment=PaymentOut.of(booking.payment).to_json()), 201
+    if booking.status is BookingStatus.CONFIRMED:
+        return _booked(booking, None)
+    answer_so_far(_booked(booking, None))
+    return _booked(booking, service.open_payment(booking))
+
+
+def _booked(booking: Booking, order: GatewayOrder | None) -> Response:
+    shown = {"booking": BookingOut.of(booking).to_json(), "payment": PaymentOut.of(booking.payment, order).to_json()}
+    return make_response(jsonify(shown), 201)
+
+
+@bp.get("/plans")
+@signed_in
+@describes(query=PlansQuery, answers={200: listed(PlanOut)})
+def list_own_plans() -> ResponseReturnValue:
+    """The plans of one consultant's own; without ``consultantId`` those of all, by consultant and title."""
+    wanted = query(PlansQuery).consultant_id
+    for_sale = [plan for plan, _name in queries.plans_for_sale(limit=NEWEST)] if wanted is None else queries.plans_of_consultant(wanted)
+    rows = [plan for plan in for_sale if wanted is None or queries.may_sell(plan)]
+    return jsonify(items=[PlanOut.of(row).to_json() for row in rows], nextCursor=None)
+
+
+@bp.post("/plans")
+@signed_in
+@describes(body=OwnPlanIn, answers={201: wrapped("plan", PlanOut)}, refuses={403: ("CONSULTANT_NOT_VERIFIED",)})
+def create_own_plan() -> ResponseReturnValue:
+    """Adds a plan of the caller's own."""
+    user = require_user()
+    plan = service.create_own_plan(json_body(OwnPlanIn), consultant=user, actor=actor_of(user, ip=client_address()))
+    return jsonify(plan=PlanOut.of(plan).to_json()), 201
+
+
+@bp.patch("/organizations/<organization_id>/plans/<plan_id>")
+@org(Role.ORG_ADMIN)
+@describes(body=PlanPatch, answers={200: wrapped("plan", PlanOut)}, refuses={404: ("PLAN_NOT_FOUND",)})
+def change_plan(access: Access, plan_id: str) -> ResponseReturnValue:
+    """Changes a plan; what is booked keeps its price."""
+    plan = service.change_plan(plan_id, json_body(PlanPatch), organization=access.organization, actor=access.actor)
+    return jsonify(plan=PlanOut.of(plan).to_json())
+
+
+@bp.delete("/organizations/<organization_id>/plans/<plan_id>")
+@org(Role.ORG_ADMIN)
+@describes(answers={200: wrapped("plan", PlanOut)}, refuses={404: ("PLAN_NOT_FOUND",)})
+def retire_plan(access: Access, plan_id: str) -> ResponseReturnValue:
+    """Takes a plan out of the catalogue; its bookings stay."""
+    plan = service.retire_plan(plan_id, organization=access.organization, actor=access.actor)
+    return jsonify(plan=PlanOut.of(plan).to_json())
 
 
 @bp.get("/bookings")

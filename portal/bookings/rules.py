@@ -34,6 +34,16 @@ class BookingStatus(StrEnum):
     CONFIRMED = "CONFIRMED"
     RELEASED = "RELEASED"
 
+    @property
+    def label(self) -> str:
+        """The plain name."""
+        return {"HELD": "Waiting for payment", "CONFIRMED": "Booked", "RELEASED": "Released"}[self.value]
+
+    @property
+    def tone(self) -> str:
+        """The colour of its pill."""
+        return {"HELD": "info", "CONFIRMED": "good", "RELEASED": "void"}[self.value]
+
 
 def check_start(starts_at: datetime, *, now: datetime) -> datetime:
     """The instant at which a session may start.

@@ -1,12 +1,13 @@
 """What comes in about plans and bookings, and how they look in JSON. Prices are paise before GST."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from portal.bookings.models import Booking, Plan
 from portal.bookings.rules import BookingStatus, PlanType
+from portal.errors import Invalid
 from portal.web.schema import In, Out, from_rupees
 
 HIGHEST_PRICE = 10_000_000_00
@@ -38,6 +39,45 @@ class PlanForm(In):
     duration_minutes: Minutes = 60
 
 
+class OwnPlanIn(In):
+    """A consultant's own plan from an API client: the price is paise."""
+
+    plan_type: PlanType
+    title: Title
+    price: Paise
+    description: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    duration_minutes: Minutes = 60
+
+
+class OwnPlanForm(PlanForm):
+    """A consultant's own plan from the page."""
+
+
+class PlanPatch(In):
+    """What is to change of a plan; the price is paise."""
+
+    plan_type: PlanType | None = None
+    title: Title | None = None
+    price: Paise | None = None
+    description: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    duration_minutes: Minutes | None = None
+    consultant_id: str | None = None
+    is_active: bool | None = None
+
+    @model_validator(mode="after")
+    def _nothing_is_emptied(self) -> Self:
+        for name in self.model_fields_set - {"description", "consultant_id"}:
+            if getattr(self, name) is None:
+                raise Invalid("A plan needs this.", details={name: ["A plan needs this. Leave it out to keep it as it is."]})
+        return self
+
+
+class PlansQuery(In):
+    """Whose plans are wanted."""
+
+    consultant_id: str | None = None
+
+
 class CheckoutIn(In):
     """A booking: a plan, a time, who gives the session, and who pays."""
 
@@ -53,6 +93,7 @@ class BookForm(In):
     plan_id: str
     consultant_id: str | None = None
     starts_at: datetime
+    payer: Literal["organization", "self"] = "organization"
 
 
 class PlanOut(Out):

@@ -26,6 +26,7 @@ def entries(*, kind: Kind, role: Role, billing_mode: BillingMode | None) -> list
         (role.rank >= Role.ORG_ADMIN.rank, Entry("Invitations", "mail", "invites.index")),
         (True, Entry("Plans", "layers", "bookings.plans")),
         (role.rank >= Role.ORG_MANAGER.rank and kind.buys and billing_mode is not None, Entry("Billing", "credit-card", "billing.index")),
+        (role.rank >= Role.ORG_MANAGER.rank and billing_mode is BillingMode.SEAT_PACK, Entry("Credits", "coins", "credits.index")),
         (role.rank >= Role.ORG_MANAGER.rank, Entry("Analytics", "chart-column", "home.analytics")),
         (role.rank >= Role.ORG_ADMIN.rank, Entry("Settings", "settings", "settings.show")),
     ]

@@ -22,10 +22,15 @@ from portal.orgs.service import members
 from portal.setup import queries as setup
 from portal.sheets import csv_bytes
 from portal.web.forms import query
-from portal.web.gates import require_user, signed_in
+from portal.web.gates import STAFF_ROLES, require_user, signed_in
 from portal.web.page import CSV, download, page, redirect_to
 
 bp = Blueprint("home", __name__)
+ADMIN_LINKS = (
+    ("All organizations", "shield-check", "verification"),
+    ("Consultants", "briefcase", "providers"),
+    ("Refunds", "undo-2", "refunds"),
+)
 RECENT = 8
 
 
@@ -106,7 +111,7 @@ def shell() -> Shell | None:
         nav=_links(access) if access else [],
         banner=banner,
         notice=rules.notice(organization.name, organization.status, organization.status_reason) if organization else "",
-        admin_nav=_admin_links() if current_user.is_platform_admin else [],
+        admin_nav=_admin_links(is_admin=current_user.is_platform_admin) if current_user.platform_role in STAFF_ROLES else [],
     )
 
 
@@ -224,9 +229,12 @@ def _links(access: Access) -> list[Link]:
     ]
 
 
-def _admin_links() -> list[Link]:
-    here = request.blueprint == "verification"
-    return [Link(label="All organizations", icon="shield-check", url=url_for("verification.index"), is_current=here)]
+def _admin_links(*, is_admin: bool) -> list[Link]:
+    return [
+        Link(label=label, icon=icon, url=url_for(f"{blueprint}.index"), is_current=request.blueprint == blueprint)
+        for label, icon, blueprint in ADMIN_LINKS
+        if is_admin or blueprint == "refunds"
+    ]
 
 
 def _is_part_of(endpoint: str, here: str) -> bool:

@@ -25,6 +25,7 @@ from portal.orgs.access import Access, org
 from portal.orgs.rules import Role, default_role, invitable_roles
 from portal.web.forms import form_data, json_body, query, uploaded_file
 from portal.web.gates import client_address, require_user, signed_in
+from portal.web.idempotency import idempotent
 from portal.web.openapi import describes, listed, wrapped
 from portal.web.page import CSV, download
 from portal.web.security import limiter, per_organization
@@ -47,6 +48,7 @@ def list_invitations(access: Access) -> ResponseReturnValue:
 @bp.post("/<organization_id>/invitations")
 @limiter.limit("60/hour", key_func=per_organization)
 @org(Role.ORG_ADMIN)
+@idempotent
 @describes(
     body=InvitationIn,
     answers={200: wrapped("invitation", InvitationOut), 201: wrapped("invitation", InvitationOut)},

@@ -15,6 +15,7 @@ from portal.db import Json
 from portal.invites import queries as invites
 from portal.operations.models import JobRun
 from portal.orgs import queries as orgs
+from portal.sandbox import queries as sandbox
 
 AT_ONCE = 500
 A_WHILE = timedelta(minutes=2)
@@ -29,7 +30,12 @@ def sweep() -> Json:
         "invites-send": invites.invitations_to_deliver(at, limit=AT_ONCE),
         "billing-send-invoice": billing.mails_to_deliver(at, limit=AT_ONCE),
         "billing-final-invoice": billing.awaiting_final_invoice(limit=AT_ONCE),
+        "billing-ask-order": billing.orders_to_ask(at, limit=AT_ONCE),
+        "billing-move-refund": billing.refunds_to_move(at, limit=AT_ONCE),
+        "billing-handle-event": billing.events_to_handle(at - A_WHILE, limit=AT_ONCE),
+        "bookings-settle-payment": billing.payments_to_settle(limit=AT_ONCE),
         "billing-archive-invoice": billing.invoices_to_archive(at - A_WHILE, limit=AT_ONCE),
+        "sandbox-send-webhook": sandbox.webhooks_to_send(limit=AT_ONCE),
     }
     for name, ids in rung.items():
         for row_id in ids:

@@ -311,9 +311,17 @@ def _welcome_page(form: Form[OnboardingIn], *, status: int = 200) -> ResponseRet
 
 
 def _save(draft: Organization, step: Step, schema: type[Group]) -> ResponseReturnValue:
+    if step not in steps_for(draft.kind):
+        return _without_step(draft, step)
     form = Form.posted(schema)
     saved = form.submit(service.save, draft=draft, step=step)
     return _step_page(draft, step, form, status=422) if saved is None else _onward(saved, step)
+
+
+def _without_step(draft: Organization, step: Step) -> ResponseReturnValue:
+    """The kind was changed meanwhile, on another device or by the back button: the setup goes on at its beginning."""
+    toast(f"A {draft.kind.label.lower()} organization has no step “{step.label}”, so nothing was saved there.", tone="info")
+    return redirect_to("setup.info", organization_id=draft.id)
 
 
 def _review_page(draft: Organization, form: Form[In], *, status: int = 200) -> ResponseReturnValue:
@@ -330,6 +338,8 @@ def _review_page(draft: Organization, form: Form[In], *, status: int = 200) -> R
 
 def _step_page(draft: Organization, step: Step, form: Form[Any], *, status: int = 200) -> ResponseReturnValue:
     """A step whose form is a group of the organization's settings."""
+    if step not in steps_for(draft.kind):
+        return _without_step(draft, step)
     return page(f"setup/{step.value}.html", form=form, organization=draft, status=status, **choices(), **_frame(draft, step))
 
 

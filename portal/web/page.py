@@ -74,6 +74,13 @@ def redirect_to_path(path: str) -> Response:
     return make_response(redirect(path, 303))
 
 
+def leave_to(url: str) -> Response:
+    """Leads the browser to another company's page, such as a payment provider's; never to an address that a person sent."""
+    if wants_fragment():
+        return Response(status=204, headers={"HX-Redirect": url})
+    return make_response(redirect(url, 303))
+
+
 def local_path(target: str | None, *, otherwise: str) -> str:
     """``target`` when it is a path of this site, so that a link can't lead people elsewhere."""
     if target and target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable() and "\\" not in target:

@@ -9,11 +9,12 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal.config import Settings
+from portal.gateways.payments import form_origins
 from portal.web.gates import client_address
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
-    "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "manifest-src 'self'; form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
 )
 ONE_YEAR = 31_536_000
 
@@ -67,16 +68,17 @@ def init_app(app: Flask, settings: Settings) -> None:
     csrf.init_app(app)
     limiter.init_app(app)
     hsts = f"max-age={ONE_YEAR}; includeSubDomains" if settings.is_https else ""
-    app.after_request(lambda response: _headers(response, hsts=hsts))
+    policy = CONTENT_SECURITY_POLICY.format(form_action=" ".join(("'self'", *form_origins())))
+    app.after_request(lambda response: _headers(response, policy=policy, hsts=hsts))
 
 
 def _limits_address(redis_url: str) -> str:
     return redis_url.replace("unix://", "redis+unix://", 1) if redis_url.startswith("unix://") else redis_url
 
 
-def _headers(response: Response, *, hsts: str) -> Response:
+def _headers(response: Response, *, policy: str, hsts: str) -> Response:
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers.setdefault("Content-Security-Policy", policy)
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")

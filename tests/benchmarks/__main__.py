@@ -6,10 +6,10 @@ They are measured by hand on a machine that does nothing else, and never in CI: 
 import argparse
 import sys
 
-from tests.benchmarks import csv_import
+from tests.benchmarks import checkout, csv_import
 from tests.benchmarks.result import Result, table
 
-BENCHMARKS = {"csv-import": csv_import.measure}
+BENCHMARKS = {"csv-import": csv_import.measure, "checkout": checkout.measure}
 
 
 def main() -> int:

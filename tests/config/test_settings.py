@@ -21,6 +21,9 @@ PRODUCTION = GOOD | {
     "PORTAL_ENV": "production",
     "BASE_URL": "https://portal.example.com",
     "PAYMENT_GATEWAY": "razorpay",
+    "RAZORPAY_KEY_ID": "rzp_test_1",
+    "RAZORPAY_KEY_SECRET": "key secret",
+    "RAZORPAY_WEBHOOK_SECRET": "webhook secret",
     "SUPPLIER_GSTIN": "27AAPFU0939F1ZV",
     "SUPPLIER_STATE_CODE": "27",
     "SUPPLIER_PAN": "AAPFU0939F",
@@ -85,6 +88,8 @@ def test_a_missing_setting_is_named(environment, name, value):
         ("BASE_URL", "https://user:pw@portal.example.com"),
         ("BASE_URL", "https://portal.example.com:99999"),
         ("BASE_URL", "https://[portal"),
+        ("STRIPE_API_BASE", "api.stripe.com"),
+        ("RAZORPAY_API_BASE", "https://api.razorpay.com/v1"),
         ("DATABASE_URL", "mysql://portal:pw@db/portal"),
         ("DATABASE_URL", "sqlite:///portal.db"),
         ("DATABASE_URL", "db.internal"),
@@ -135,6 +140,10 @@ def test_a_wrong_setting_is_named_in_one_sentence_that_shows_no_secret(environme
     [
         ({"SUPPLIER_STATE_CODE": "27"}, "SUPPLIER_STATE_CODE"),
         ({"INVOICE_SERIES": "PF", "CREDIT_NOTE_SERIES": "PF"}, "CREDIT_NOTE_SERIES"),
+        ({"PAYMENT_GATEWAY": "stripe"}, "STRIPE_SECRET_KEY must be set when PAYMENT_GATEWAY is stripe"),
+        ({"PAYMENT_GATEWAY": "stripe", "STRIPE_SECRET_KEY": "sk_test_1"}, "STRIPE_WEBHOOK_SECRET"),
+        ({"PAYMENT_GATEWAY": "razorpay", "RAZORPAY_KEY_ID": "k"}, "RAZORPAY_KEY_SECRET"),
+        ({"PAYMENT_GATEWAY": "razorpay", "RAZORPAY_KEY_ID": "k", "RAZORPAY_KEY_SECRET": "s"}, "RAZORPAY_WEBHOOK_SECRET"),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(environment, changes, name):
@@ -155,6 +164,8 @@ def test_production_takes_what_is_meant_for_it(environment):
         ({"BASE_URL": None}, "BASE_URL must begin with https:// in production"),
         ({"PAYMENT_GATEWAY": "sandbox"}, "PAYMENT_GATEWAY must not be sandbox in production"),
         ({"PAYMENT_GATEWAY": None}, "PAYMENT_GATEWAY must not be sandbox in production"),
+        ({"STRIPE_API_BASE": "http://localhost:8420"}, "STRIPE_API_BASE must begin with https:// in production"),
+        ({"RAZORPAY_API_BASE": "http://localhost:8421"}, "RAZORPAY_API_BASE must begin with https:// in production"),
         ({"CLOCK_FILE": "clock"}, "CLOCK_FILE must not be set in production"),
         ({"RATE_LIMITS": "off"}, "RATE_LIMITS must be on in production"),
         ({"SUPPLIER_GSTIN": None, "SUPPLIER_STATE_CODE": None}, "SUPPLIER_GSTIN must be your own in production"),

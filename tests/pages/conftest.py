@@ -1,7 +1,7 @@
 """A company with data in every table, an empty one, a draft, and people on each side of each gate."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -12,6 +12,7 @@ from portal.accounts.rules import LinkPurpose, PlatformRole
 from portal.accounts.schemas import SignUpIn
 from portal.billing.models import Invoice
 from portal.billing.service import invoices
+from portal.gateways import payments
 from portal.invites.models import Invitation
 from portal.invites.service import imports, invitations, mails, verdicts
 from portal.orgs import queries as orgs_queries
@@ -42,7 +43,7 @@ def scene(rung, app) -> Scene:
             company = world.make_company()
             learner = world.make_user("asha@acme.test")
             world.add_member(company.organization, learner, Role.ORG_LEARNER)
-            world.book(company, learner)
+            booking = world.book(company, learner)
         with clock.as_of(datetime(2026, 10, 12, 10, tzinfo=UTC)), db.unit_of_work():
             invoices.issue_now(company.organization.id, actor=world.as_self(company.owner))
         organization = db.session.get_one(Organization, company.organization.id)
@@ -67,6 +68,9 @@ def scene(rung, app) -> Scene:
             "invitation_id": invitation.id,
             "import_id": batch.id,
             "plan_id": company.plan.id,
+            "payment_id": booking.payment_id,
+            "booking_id": booking.id,
+            "gateway": "sandbox",
             "user_id": company.consultant.id,
             "member_id": orgs_queries.membership(organization.id, learner.id).id,
             "slot": "logo",
@@ -78,10 +82,17 @@ def scene(rung, app) -> Scene:
             "draft_id": draft.id,
             "draft_import_id": staged.id,
             "invitation_token": mails.token_of(invitation),
+            "order_id": _sandbox_order(),
             **_links(),
         }
         admin = world.make_user("admin@portal.test", role=PlatformRole.ADMIN)
         return Scene(organization.slug, organization.id, company.owner, learner, stranger, admin, values)
+
+
+def _sandbox_order() -> str:
+    ends = clock.now() + timedelta(minutes=30)
+    order = payments.Order(db.new_id(), 118_000, "INR", "Career coaching", "asha@acme.test", "http://localhost/", ends)
+    return payments.current().open(order).order_id
 
 
 def _links() -> dict[str, str]:

@@ -144,6 +144,16 @@ def test_a_provider_has_no_billing_step_and_no_billing_mode(app, visitor, provid
     assert only_organization(app).billing_mode is None
 
 
+def test_a_step_that_the_kind_does_not_have_leads_back_to_the_beginning(app, visitor):
+    path = begin(visitor)
+    for answer in (
+        visitor.client.get(f"{path}/rates"),
+        visitor.client.post(f"{path}/rates", data={"retain": "5"}, headers=world.csrf(visitor.client)),
+    ):
+        assert (answer.status_code, answer.location) == (303, f"{path}/info")
+    assert "has no step “Revenue rates”" in visitor.get(f"{path}/info").words
+
+
 def test_a_draft_of_a_kind_that_was_switched_off_meanwhile_cannot_be_launched(app, visitor, settings, provider_orgs):
     base = begin(visitor, kind="PROVIDER")
     visitor.submit(f"{base}/rates")

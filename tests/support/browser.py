@@ -146,3 +146,31 @@ def enter(guest: Visitor, address: str, *, password: str = PASSWORD) -> None:
     token = request.get(f"{url}/api/auth/csrf").json()["csrfToken"]
     done = request.post(f"{url}/api/auth/login", data={"email": address, "password": password}, headers={"X-CSRFToken": token})
     assert done.ok, done.text()
+
+
+class Keyboard:
+    """Somebody who has no mouse."""
+
+    def __init__(self, guest: Visitor) -> None:
+        self.guest, self.page, self.press = guest, guest.page, guest.page.keyboard.press
+
+    def to(self, name: str) -> None:
+        """Tabs on until the focus is on a field of this name, or on a button or link of these words (or this label)."""
+        here = "name => { const one = document.activeElement; return [one.name, one.innerText?.trim(), one.ariaLabel].includes(name); }"
+        for _ in range(80):
+            self.press("Tab")
+            if self.page.evaluate(here, name):
+                return
+        raise AssertionError(f"{name} can't be reached with Tab")
+
+    def type(self, **values: str) -> None:
+        """Types into fields in their order."""
+        for name, value in values.items():
+            self.to(name)
+            self.press("Control+A")
+            self.page.keyboard.type(value)
+
+    def arrive(self, heading: str) -> None:
+        """Waits for a page, on whose heading the focus stands."""
+        self.guest.see(heading)
+        expect(self.page.get_by_role("heading", level=1)).to_be_focused()

@@ -52,6 +52,61 @@ class PaymentMethod(StrEnum):
         }[self.value]
 
 
+class LedgerReason(StrEnum):
+    """Why credits came or went."""
+
+    PURCHASE = "purchase"
+    BOOKING = "booking"
+    REFUND = "refund"
+    ADJUSTMENT = "adjustment"
+
+    @property
+    def label(self) -> str:
+        """The plain name."""
+        return self.value.capitalize()
+
+
+class RefundStatus(StrEnum):
+    """PENDING while the money moves; its amount is claimed all the same. Then SUCCEEDED or FAILED."""
+
+    PENDING = "PENDING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+    @property
+    def label(self) -> str:
+        """The plain name."""
+        return {"PENDING": "Under way", "SUCCEEDED": "Done", "FAILED": "Failed"}[self.value]
+
+
+class PurchaseStatus(StrEnum):
+    """Credits that are bought: PENDING until they are paid."""
+
+    PENDING = "PENDING"
+    PROCESSED = "PROCESSED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def label(self) -> str:
+        """The plain name."""
+        return {"PENDING": "Not paid yet", "PROCESSED": "Paid", "CANCELLED": "Cancelled"}[self.value]
+
+
+class GatewayOrderStatus(StrEnum):
+    """``NEW`` (the provider may not know of it) → ``OPEN`` → ``PAID``, ``FAILED`` or ``EXPIRED``."""
+
+    NEW = "NEW"
+    OPEN = "OPEN"
+    PAID = "PAID"
+    FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can come of it; a late payment still can, after all but PAID."""
+        return self in {GatewayOrderStatus.PAID, GatewayOrderStatus.FAILED, GatewayOrderStatus.EXPIRED}
+
+
 class PaymentStatus(StrEnum):
     """Where a payment stands."""
 

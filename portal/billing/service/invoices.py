@@ -120,16 +120,9 @@ def issue(organizations: Sequence[Organization], *, end: datetime, actor: Actor 
 
 
 def _bill(organization: Organization, payments: Sequence[Payment], *, last_end: datetime | None, end: datetime, automatic: bool) -> _Bill:
-    settings = config.current()
     at = clock.now()
     issue_date = clock.today(clock.INDIA)
-    place = Place(
-        supplier_state=settings.supplier_state_code,
-        # IGST Act, section 12(2)(b)(ii): with no address on record, the place of supply is the supplier's.
-        buyer_state=organization.state_code or settings.supplier_state_code,
-        buyer_country=organization.country,
-        is_sez=organization.is_sez,
-    )
+    place = queries.place_of(organization)
     start, period_end = billing_period(last_end, min(payment.created_at for payment in payments), end)
     invoice_id = db.new_id()
     lines = _lines(invoice_id, payments, time_zone=organization.time_zone)

@@ -3,14 +3,22 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import select
+
 from portal import clock, db
 from portal.accounts.models import User
+from portal.accounts.rules import PlatformRole
+from portal.billing import queries
 from portal.billing.models import Payment
-from portal.billing.rules import PaymentMethod, PaymentStatus
-from portal.errors import NotEnabled
+from portal.billing.rules import METHODS, LedgerReason, PaymentMethod, PaymentStatus, check_contract, check_limit, with_tax
+from portal.billing.service import credits as pool
+from portal.errors import Conflict
+from portal.orgs import queries as members
 from portal.orgs import service as orgs
 from portal.orgs.models import Organization
-from portal.orgs.rules import BillingMode
+from portal.orgs.rules import MembershipStatus, Role
+
+STAFF = frozenset({PlatformRole.STAFF, PlatformRole.ADMIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +34,45 @@ class Purchase:
     session_starts_at: datetime
 
 
-def charge_to_organization(organization: Organization, *, payer: User, purchase: Purchase) -> Payment:
-    """Covers a booking by the organization's billing mode.
+def charge_to_organization(organization_id: str, *, payer: User, purchase: Purchase) -> Payment:
+    """Charges a booking to an organization by its billing mode, which the first payment makes immutable.
 
-    The mode is read in the statement that stamps the first payment, so a change of mode and a first payment can't cross.
+    By card it is PENDING until its order is paid. Credits are drawn by ``draw`` later in the same transaction, so that bookings
+    on one pool wait for each other briefly.
 
     Raises:
-        NotEnabled: ``BILLING_MODE_NOT_ENABLED``: bookings under the organization's mode aren't open in this portal.
+        Conflict: ``ORGANIZATION_NOT_ACTIVE``, or ``BILLING_MODE_MISSING``.
+        PaymentRequired: ``CREDIT_LIMIT_REACHED`` or ``CONTRACT_EXPIRED``.
     """
-    mode = orgs.stamp_first_payment(organization.id)
-    if mode is not BillingMode.INVOICED_MONTHLY:
-        name = mode.label if mode else "no billing mode"
-        sentence = f"Bookings under “{name}” are not open in this portal yet. Nothing was booked."
-        raise NotEnabled(sentence, code="BILLING_MODE_NOT_ENABLED")
+    organization = orgs.lock_to_charge(organization_id)
+    if organization.billing_mode is None:
+        sentence = f"{organization.name} sponsors no sessions. Nothing was booked."
+        raise Conflict(sentence, code="BILLING_MODE_MISSING")
+    method = METHODS[organization.billing_mode]
+    if method is PaymentMethod.ORG_INVOICED:
+        _require_room(organization, price=purchase.price)
+    if method is PaymentMethod.ORG_PREPAID:
+        check_contract(start=organization.contract_start, end=organization.contract_end, now=clock.now(), time_zone=organization.time_zone)
+    return _pay(method, payer=payer, purchase=purchase, organization_id=organization.id)
+
+
+def charge_to_card(*, payer: User, purchase: Purchase) -> Payment:
+    """Charges a personal booking to its learner's card; it is PENDING until its order is paid."""
+    return _pay(PaymentMethod.CARD, payer=payer, purchase=purchase, organization_id=None)
+
+
+def _pay(method: PaymentMethod, *, payer: User, purchase: Purchase, organization_id: str | None) -> Payment:
     at = clock.now()
+    by_card = method is PaymentMethod.CARD
     payment = Payment(
         payer_id=payer.id,
-        organization_id=organization.id,
-        amount=purchase.price,
+        organization_id=organization_id,
+        amount=0 if method is PaymentMethod.ORG_PREPAID else purchase.price,
         original_amount=purchase.price,
-        payment_method=PaymentMethod.ORG_INVOICED,
-        status=PaymentStatus.SUCCEEDED,
+        payment_method=method,
+        status=PaymentStatus.PENDING if by_card else PaymentStatus.SUCCEEDED,
         created_at=at,
-        succeeded_at=at,
+        succeeded_at=None if by_card else at,
         learner_name=purchase.learner_name,
         consultant_name=purchase.consultant_name,
         plan_type=purchase.plan_type,
@@ -59,3 +83,39 @@ def charge_to_organization(organization: Organization, *, payer: User, purchase:
     db.session.add(payment)
     db.session.flush()
     return payment
+
+
+def locked(payment_id: str) -> Payment | None:
+    """A payment, locked until the transaction ends and as it is now."""
+    if not db.is_id(payment_id):
+        return None
+    statement = select(Payment).where(Payment.id == payment_id).with_for_update().execution_options(populate_existing=True)
+    return db.session.scalar(statement)
+
+
+def is_visible(payment: Payment, user: User) -> bool:
+    """Whether somebody may look at a payment: who paid, managers of its organization, and the platform's staff."""
+    if payment.payer_id == user.id or user.platform_role in STAFF:
+        return True
+    membership = members.membership(payment.organization_id, user.id) if payment.organization_id else None
+    if membership is None or membership.status is not MembershipStatus.ACTIVE:
+        return False
+    return membership.role.rank >= Role.ORG_MANAGER.rank
+
+
+def draw(payment: Payment, *, member_id: str | None) -> None:
+    """Draws a payment by credits from its organization's pool, as the last step before the commit.
+
+    Raises:
+        PaymentRequired: ``INSUFFICIENT_CREDITS``.
+    """
+    if payment.payment_method is PaymentMethod.ORG_CREDIT and payment.organization_id is not None and payment.amount:
+        pool.move(payment.organization_id, -payment.amount, reason=LedgerReason.BOOKING, payment_id=payment.id, member_id=member_id)
+
+
+def _require_room(organization: Organization, *, price: int) -> None:
+    if organization.credit_limit is None:
+        return
+    now = queries.exposure(organization)
+    after = now.outstanding + with_tax(now.unbilled + price, queries.place_of(organization))
+    check_limit(limit=organization.credit_limit, exposure=now.total, after=after)

@@ -99,6 +99,16 @@ class BillingMode(StrEnum):
             "PREPAID_UNLIMITED": "A contract covers all bookings between two dates.",
         }[self.value]
 
+    @property
+    def at_booking(self) -> str:
+        """One sentence for the person who books."""
+        return {
+            "TAG_ONLY": "You pay by card now; the session is shown under the organization.",
+            "SEAT_PACK": "The session draws on the organization's credits.",
+            "INVOICED_MONTHLY": "The session comes onto the organization's next invoice.",
+            "PREPAID_UNLIMITED": "The organization's licence covers the session.",
+        }[self.value]
+
 
 class SizeBucket(StrEnum):
     """How many people an organization has."""

@@ -6,13 +6,13 @@ from portal.orgs.service.organizations import (
     draft,
     lock,
     lock_open,
+    lock_to_charge,
     open_for_business,
     provider_orgs_are_on,
     require_kind,
     require_open,
     require_role,
     save_info,
-    stamp_first_payment,
     subject,
 )
 from portal.orgs.service.settings import apply
@@ -26,12 +26,12 @@ __all__ = [
     "join",
     "lock",
     "lock_open",
+    "lock_to_charge",
     "open_for_business",
     "provider_orgs_are_on",
     "require_kind",
     "require_open",
     "require_role",
     "save_info",
-    "stamp_first_payment",
     "subject",
 ]

@@ -1,6 +1,8 @@
 """Acts on organizations themselves: drafting, opening, locking."""
 
-from sqlalchemy import func, select, update
+from datetime import datetime
+
+from sqlalchemy import select
 
 from portal import clock, config, crypto, db
 from portal.accounts.models import User
@@ -149,27 +151,35 @@ def provider_tier_off() -> NotEnabled:
     return NotEnabled("Provider organizations are not switched on in this portal.", code="NOT_ENABLED", extra={"flag": flag})
 
 
-def stamp_first_payment(organization_id: str) -> BillingMode | None:
-    """Marks that the organization has a payment from now on, and returns its billing mode, in one statement.
+def lock_to_charge(organization_id: str) -> Organization:
+    """The organization as it is now, held as it is until the transaction ends, and marked as one that has a payment.
 
-    Changing the mode is an update ``WHERE first_payment_at IS NULL``, so one of the two waits for the other; so does a
-    suspension.
+    Bookings share the lock, and a change of mode, a suspension or a lower limit waits for them. The very first payment, and
+    bookings under a credit limit, take it alone: what they decide on may not move meanwhile.
 
     Raises:
         Conflict: ``ORGANIZATION_NOT_ACTIVE``: it isn't active any more.
     """
-    statement = (
-        update(Organization)
-        .where(Organization.id == organization_id, Organization.status == Status.ACTIVE)
-        .values(first_payment_at=func.coalesce(Organization.first_payment_at, clock.now()))
-        .returning(Organization.billing_mode)
-        .execution_options(synchronize_session=False)
-    )
-    found = db.session.execute(statement).one_or_none()
-    if found is None:
+    columns = (Organization.first_payment_at, Organization.billing_mode, Organization.credit_limit)
+    seen = db.session.execute(select(*columns).where(Organization.id == organization_id)).one()
+    alone = _charges_alone(*seen)
+    organization = _held(organization_id, alone=alone)
+    if not alone and _charges_alone(organization.first_payment_at, organization.billing_mode, organization.credit_limit):
+        organization = _held(organization_id, alone=True)  # a limit was set in between
+    if organization.status is not Status.ACTIVE:
         raise Conflict("The organization is not active at the moment, so nothing can be booked on it.", code="ORGANIZATION_NOT_ACTIVE")
-    mode: BillingMode | None = found[0]
-    return mode
+    if organization.first_payment_at is None:
+        organization.first_payment_at = clock.now()
+    return organization
+
+
+def _charges_alone(first_payment_at: datetime | None, mode: BillingMode | None, credit_limit: int | None) -> bool:
+    return first_payment_at is None or (mode is BillingMode.INVOICED_MONTHLY and credit_limit is not None)
+
+
+def _held(organization_id: str, *, alone: bool) -> Organization:
+    statement = select(Organization).where(Organization.id == organization_id).with_for_update(read=not alone)
+    return db.session.scalars(statement.execution_options(populate_existing=True)).one()
 
 
 def subject(organization: Organization) -> audit.Subject:

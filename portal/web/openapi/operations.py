@@ -17,6 +17,13 @@ from portal.web.openapi.schemas import Json, Schemas
 from portal.web.transactions import SAFE_METHODS
 
 PLACEHOLDER = re.compile(r"<(?:any\((?P<choices>[^)]*)\):|[^<>]*:)?(?P<name>\w+)>")
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and body within 24 hours get the first answer, and nothing is done again; another body is refused (409).",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+}
 SECTION = re.compile(r"(Args|Returns|Raises|Yields):")
 
 
@@ -59,6 +66,11 @@ class Route:
         """Whether it may write, and so wants the CSRF token."""
         return self.method.upper() not in SAFE_METHODS
 
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether the view honours ``Idempotency-Key``."""
+        return getattr(self.view, "is_idempotent", False)
+
     def refusals(self) -> set[int]:
         """The statuses that follow from the route itself and from what the view says."""
         said = self.described
@@ -90,7 +102,11 @@ def operation(route: Route, schemas: Schemas) -> Json:
         **_texts(route),
         "x-gate": route.gate,
         "security": _security(route),
-        "parameters": [*_path_parameters(route.rule), *(_query_parameters(said.query, schemas) if said and said.query else ())],
+        "parameters": [
+            *_path_parameters(route.rule),
+            *(_query_parameters(said.query, schemas) if said and said.query else ()),
+            *([IDEMPOTENCY_KEY] if route.is_idempotent else ()),
+        ],
         "responses": answers if said else {"2XX": {"description": "Done."}, **answers},
     }
     if said and (said.body or said.upload):

@@ -1,4 +1,4 @@
-"""Payments, invoices, their numbers, and the monthly run. All money is paise, before GST where a column doesn't say otherwise."""
+"""Invoices, their numbers and mails, and the monthly run. All money is paise."""
 
 from datetime import date, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sqlalchemy.sql.elements import TextClause
 
-from portal.billing.rules import InvoiceStatus, PaymentMethod, PaymentStatus, Purpose, TaxKind
+from portal.billing.rules import InvoiceStatus, Purpose, TaxKind
 from portal.billing.rules.runs import RunStatus
 from portal.db import Base, Identified, Json
 from portal.gateways.mail import Delivered, Delivery
@@ -16,50 +16,6 @@ from portal.orgs.models import Organization
 
 _period: Any = text("tstzrange(billing_cycle_start, billing_cycle_end)")
 _live_period: TextClause = text("purpose = 'PERIOD' AND status <> 'CANCELLED'")
-
-
-class Payment(Identified, Base):
-    """What a booking costs and how it was covered.
-
-    Checkout copies onto it what its invoice line will print, so that billing reads no bookings table.
-    ``billable_to_org_invoice_id`` points at the invoice that bills it.
-    """
-
-    __tablename__ = "payments"
-    __table_args__ = (
-        CheckConstraint("amount >= 0 AND original_amount >= amount", name="amounts"),
-        CheckConstraint("refunded_amount BETWEEN 0 AND original_amount", name="refunded_range"),
-        Index(
-            "ix_payments_unbilled",
-            "organization_id",
-            "created_at",
-            postgresql_where=text(
-                "payment_method = 'ORG_INVOICED' AND status = 'SUCCEEDED' AND billable_to_org_invoice_id IS NULL AND settled_at IS NULL"
-            ),
-        ),
-        Index("ix_payments_organization_id_created_at", "organization_id", "created_at"),
-        Index("ix_payments_invoice", "billable_to_org_invoice_id"),
-        Index("ix_payments_payer_id", "payer_id"),
-    )
-
-    payer_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id"))
-    organization_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("organizations.id"))
-    amount: Mapped[int]
-    original_amount: Mapped[int]
-    refunded_amount: Mapped[int] = mapped_column(default=0)
-    currency: Mapped[str] = mapped_column(default="INR")
-    payment_method: Mapped[PaymentMethod] = mapped_column(Enum(PaymentMethod, native_enum=False, length=16))
-    status: Mapped[PaymentStatus] = mapped_column(Enum(PaymentStatus, native_enum=False, length=10))
-    created_at: Mapped[datetime]
-    succeeded_at: Mapped[datetime | None]
-    settled_at: Mapped[datetime | None]
-    billable_to_org_invoice_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("invoices.id"))
-    learner_name: Mapped[str]
-    consultant_name: Mapped[str]
-    plan_type: Mapped[str]
-    plan_title: Mapped[str]
-    sac_code: Mapped[str]
-    session_starts_at: Mapped[datetime]
 
 
 class Invoice(Identified, Base):

@@ -1,0 +1,190 @@
+"""Money asked for at a payment provider: opened, asked about until it is over, and handed to what it pays for.
+
+The provider is called with no transaction open, by the id of our row, so that every call can be made again after a crash. What it
+says is recorded under the order's lock in a second transaction. An outcome that isn't known stays as it is and is asked for again.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select
+
+from portal import clock, db, queue
+from portal.accounts.models import User
+from portal.audit.rules import Actor
+from portal.billing import queries
+from portal.billing.models import CreditPurchase, GatewayOrder, Payment
+from portal.billing.rules import HELD_FOR, GatewayOrderStatus
+from portal.billing.service import purchases
+from portal.db import Json
+from portal.gateways import payments as gateways
+from portal.gateways.payments import (
+    GatewayRefused,
+    GatewayUnavailable,
+    Opened,
+    Order,
+    OrderState,
+    OrderStatus,
+    PaymentGateway,
+)
+from portal.money import Paise
+from portal.orgs.models import Organization
+
+log = structlog.get_logger()
+
+CURRENCY = "INR"
+ASK_AGAIN = timedelta(minutes=2)
+ASK_SELDOM = timedelta(days=1)
+"""After a wrong amount was paid, which people have to sort out."""
+MOST_AT_ONCE = 200
+
+_OUTCOMES = {
+    OrderStatus.OPEN: GatewayOrderStatus.OPEN,
+    OrderStatus.PAID: GatewayOrderStatus.PAID,
+    OrderStatus.FAILED: GatewayOrderStatus.FAILED,
+    OrderStatus.EXPIRED: GatewayOrderStatus.EXPIRED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the payer reads, and where the browser goes afterwards. ``amount`` is what is charged, paise."""
+
+    amount: Paise
+    description: str
+    payer_email: str
+    return_url: str
+
+
+def prepare(asked: Asked, *, payment: Payment | None = None, purchase: CreditPurchase | None = None) -> GatewayOrder:
+    """Writes the order that ``open_now`` opens after the commit; the sweep does it when this process dies before."""
+    at = clock.now()
+    row = GatewayOrder(
+        payment_id=payment.id if payment else None,
+        purchase_id=purchase.id if purchase else None,
+        provider=gateways.current().provider.value,
+        description=asked.description,
+        payer_email=asked.payer_email,
+        return_url=asked.return_url,
+        amount=asked.amount,
+        currency=CURRENCY,
+        status=GatewayOrderStatus.NEW,
+        created_at=at,
+        expires_at=at + HELD_FOR,
+        ask_at=at + ASK_AGAIN,
+    )
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def order_credits(
+    amount: Paise, *, organization: Organization, buyer: User, actor: Actor, return_url: str
+) -> tuple[CreditPurchase, GatewayOrder]:
+    """Begins a purchase of credits with the order that it is paid by; call ``open_now`` next.
+
+    Raises:
+        Conflict: As ``purchases.begin``.
+    """
+    purchase = purchases.begin(amount, organization=organization, buyer=buyer, actor=actor)
+    description = f"Credits for {organization.name}, with GST"
+    asked = Asked(amount=purchase.payable, description=description, payer_email=buyer.email, return_url=return_url)
+    return purchase, prepare(asked, purchase=purchase)
+
+
+def open_now(order: GatewayOrder) -> None:
+    """Commits, opens the order at the provider, and records where to pay. When the provider doesn't answer, the sweep asks again."""
+    _record(order.id, *_ask(order))
+
+
+def ask(order_id: str) -> GatewayOrder | None:
+    """Asks the provider how an order stands, opens it when that is still to be done, and ends it when its time is over."""
+    order = db.session.get(GatewayOrder, order_id) if db.is_id(order_id) else None
+    if order is None or order.status is GatewayOrderStatus.PAID:
+        return order
+    return _record(order.id, *_ask(order))
+
+
+def end_stale(*, for_purchases: bool) -> Json:
+    """Ends orders that nobody paid in time. The provider is asked first, because the money may be there.
+
+    Returns:
+        ``{done, skipped}``: how many are over now, and how many aren't because the provider didn't answer.
+    """
+    done = waiting = 0
+    for order_id in queries.orders_past_their_time(clock.now(), for_purchases=for_purchases, limit=MOST_AT_ONCE):
+        found = ask(order_id)
+        is_over = found is not None and found.status.is_over
+        done, waiting = done + is_over, waiting + (not is_over)
+        db.checkpoint()
+    return {"done": done, "skipped": {"unanswered": waiting} if waiting else {}}
+
+
+def _ask(order: GatewayOrder) -> tuple[Opened | None, OrderState | None, str]:
+    gateway = gateways.by_name(order.provider)
+    wanted = _wanted(order)
+    is_new, provider_id, is_late = order.status is GatewayOrderStatus.NEW, order.order_id, order.expires_at <= clock.now()
+    opened, state, refusal = None, None, ""
+    with db.outside():
+        try:
+            if is_new:
+                opened = gateway.open(wanted)
+                provider_id = opened.order_id
+            if provider_id is not None and (is_late or not is_new):
+                state = _state(gateway, provider_id, is_late=is_late)
+        except GatewayRefused as error:
+            refusal = str(error) or "The provider refused."
+        except GatewayUnavailable as error:
+            log.warning("gateway.unavailable", order=wanted.key, error=str(error))
+    return opened, state, refusal
+
+
+def _state(gateway: PaymentGateway, provider_id: str, *, is_late: bool) -> OrderState:
+    return gateway.cancel(provider_id) if is_late else gateway.order_state(provider_id)
+
+
+def _wanted(order: GatewayOrder) -> Order:
+    return Order(
+        key=order.id,
+        amount=order.amount,
+        currency=order.currency,
+        description=order.description,
+        payer_email=order.payer_email,
+        return_url=order.return_url,
+        expires_at=order.expires_at,
+    )
+
+
+def _record(row_id: str, opened: Opened | None, state: OrderState | None, refusal: str) -> GatewayOrder:
+    statement = select(GatewayOrder).where(GatewayOrder.id == row_id).with_for_update().execution_options(populate_existing=True)
+    order = db.session.scalars(statement).one()
+    order.ask_at = clock.now() + (ASK_SELDOM if order.failure else ASK_AGAIN)
+    if order.status is GatewayOrderStatus.PAID:
+        return order
+    if opened is not None and order.status is GatewayOrderStatus.NEW:
+        order.order_id, order.pay_url, order.status = opened.order_id, opened.pay_url, GatewayOrderStatus.OPEN
+    if refusal and order.status is GatewayOrderStatus.NEW:
+        order.status, order.failure = GatewayOrderStatus.FAILED, refusal[:500]
+    if state is not None:
+        _believe(order, state)
+    db.session.flush()
+    if order.status.is_over:
+        _hand_on(order)
+    return order
+
+
+def _believe(order: GatewayOrder, state: OrderState) -> None:
+    if state.status is OrderStatus.PAID and (state.amount, state.currency) != (order.amount, order.currency):
+        order.failure = f"The provider says that {state.amount} {state.currency} was paid."
+        log.error("gateway.amount_differs", order=order.id, asked=order.amount, paid=state.amount, currency=state.currency)
+        return
+    order.status = _OUTCOMES[state.status]
+    order.payment_ref = state.payment_ref or order.payment_ref
+
+
+def _hand_on(order: GatewayOrder) -> None:
+    if order.purchase_id is not None:
+        purchases.settle(order)
+    else:
+        queue.enqueue("bookings-settle-payment", str(order.payment_id))
