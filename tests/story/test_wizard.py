@@ -2,39 +2,11 @@
 
 from playwright.sync_api import expect
 
-from tests.support.browser import PASSWORD, Visitor, enter, sign_in, sign_up, visitor
+from tests.support.browser import PASSWORD, Keyboard, Visitor, enter, sign_in, sign_up, visitor
 
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 800}
 BILLING = {"line1": "1 MG Road", "city": "Bengaluru", "postal_code": "560001", "state_code": "Karnataka (29)"}
-
-
-class Keyboard:
-    """Somebody who has no mouse."""
-
-    def __init__(self, guest: Visitor) -> None:
-        self.guest, self.page, self.press = guest, guest.page, guest.page.keyboard.press
-
-    def to(self, name: str) -> None:
-        """Tabs on until the focus is on a field of this name, or on a button or link of these words."""
-        here = "name => document.activeElement.name === name || document.activeElement.innerText?.trim() === name"
-        for _ in range(60):
-            self.press("Tab")
-            if self.page.evaluate(here, name):
-                return
-        raise AssertionError(f"{name} can't be reached with Tab")
-
-    def type(self, **values: str) -> None:
-        """Types into fields in their order."""
-        for name, value in values.items():
-            self.to(name)
-            self.press("Control+A")
-            self.page.keyboard.type(value)
-
-    def arrive(self, heading: str) -> None:
-        """Waits for a page, on whose heading the focus stands."""
-        self.guest.see(heading)
-        expect(self.page.get_by_role("heading", level=1)).to_be_focused()
 
 
 def csv(tmp_path, name: str, *addresses: str) -> str:
