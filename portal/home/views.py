@@ -142,6 +142,7 @@ def show(access: Access) -> ResponseReturnValue:
         figures=counted,
         seats=orgs.seats(organization),
         money=billing.summary(organization.id) if sees_money else None,
+        pool=billing.pool(organization.id) if sees_money and organization.billing_mode is BillingMode.SEAT_PACK else None,
         is_invoiced=organization.billing_mode is BillingMode.INVOICED_MONTHLY,
         tasks=tasks if _sees_checklist(access) and not all(task.is_done for task in tasks) else [],
         quick=rules.quick_actions(role=access.role) if organization.status in {Status.ACTIVE, Status.PENDING_VERIFICATION} else [],

@@ -42,6 +42,7 @@ def index(access: Access) -> ResponseReturnValue:
         access=access,
         filters=filters,
         summary=queries.summary(organization.id),
+        exposure=queries.exposure(organization),
         invoices=shown,
         standing=_standing,
         period=_period,
