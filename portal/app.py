@@ -13,7 +13,7 @@ from portal.features import BLUEPRINTS
 from portal.gateways import files, mail, payments
 from portal.home.views import shell
 from portal.operations.service import configure_logging
-from portal.web import errors, filters, security, templates, transactions
+from portal.web import errors, filters, forms, security, templates, transactions
 
 TOP = Path(__file__).resolve().parent.parent
 
@@ -35,7 +35,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     configure_logging(as_json=settings.portal_env == "production")
     app = Flask("portal", root_path=str(TOP), template_folder="templates", static_folder="static")
     app.config.update(MIGRATIONS=TOP / "migrations", PERMANENT_SESSION_LIFETIME=SESSION_LASTS, MAX_CONTENT_LENGTH=8 * 1024 * 1024)
-    app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
+    app.json = forms.Json(app)
     db.init_app(app, database_url=settings.database_url)
     jobs.init_queue(settings.redis_url)
     mail.connect(settings.mail_location, sender=settings.mail_from, timeout_seconds=settings.mail_timeout_seconds)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from flask import request
+from flask.json.provider import DefaultJSONProvider
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
@@ -33,6 +34,23 @@ SENTENCES = {
     "extra_forbidden": "There is no such field.",
     "bool_parsing": "Say yes or no.",
 }
+
+
+class Json(DefaultJSONProvider):
+    """JSON with its keys in the order they were written; what is nested too deeply to be read is no JSON."""
+
+    sort_keys = False
+
+    def loads(self, s: str | bytes, **how: Any) -> Any:  # noqa: ANN401 - JSON is anything
+        """What a text holds.
+
+        Raises:
+            ValueError: It is no JSON, or nested so deeply that reading it would end the process's stack.
+        """
+        try:
+            return super().loads(s, **how)
+        except RecursionError as error:
+            raise ValueError("The JSON is nested too deeply.") from error
 
 
 class Form(Generic[Schema]):

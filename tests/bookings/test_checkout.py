@@ -12,7 +12,7 @@ from portal.bookings import service
 from portal.bookings.models import Booking
 from portal.bookings.rules import PlanType
 from portal.bookings.schemas import BookForm, CheckoutIn
-from portal.errors import Invalid, NotEnabled, NotFound
+from portal.errors import Invalid, NotFound, PaymentRequired
 from portal.orgs.models import Organization
 from portal.orgs.rules import BillingMode, Role
 from tests.support import world
@@ -105,15 +105,33 @@ def test_another_organizations_plan_is_unknown_and_a_retired_one_cannot_be_booke
         world.book(acme, acme.owner)
 
 
-@pytest.mark.parametrize("mode", [BillingMode.TAG_ONLY, BillingMode.SEAT_PACK, BillingMode.PREPAID_UNLIMITED])
-def test_modes_that_are_not_open_yet_say_so_and_leave_nothing(acme, mode):
+@pytest.mark.parametrize(
+    ("mode", "method", "payment", "booking", "amount"),
+    [
+        (BillingMode.TAG_ONLY, "CARD", "PENDING", "HELD", 100_000),
+        (BillingMode.INVOICED_MONTHLY, "ORG_INVOICED", "SUCCEEDED", "CONFIRMED", 100_000),
+        (BillingMode.PREPAID_UNLIMITED, "ORG_PREPAID", "SUCCEEDED", "CONFIRMED", 0),
+    ],
+)
+def test_the_billing_mode_decides_who_pays_and_what_is_due_now(acme, mode, method, payment, booking, amount):
     with db.unit_of_work():
-        db.session.get_one(Organization, acme.organization.id).billing_mode = mode
-    with pytest.raises(NotEnabled) as refused:
+        organization = db.session.get_one(Organization, acme.organization.id)
+        organization.billing_mode = mode
+        organization.contract_start = organization.contract_end = clock.today(organization.time_zone)
+    made = world.book(acme, acme.owner)
+    paid = db.session.get_one(Payment, made.payment_id)
+    assert (paid.payment_method, paid.status, made.status, paid.amount, paid.original_amount) == (method, payment, booking, amount, 100_000)
+
+
+def test_without_credits_a_pool_pays_nothing_and_nothing_is_left(acme):
+    with db.unit_of_work():
+        db.session.get_one(Organization, acme.organization.id).billing_mode = BillingMode.SEAT_PACK
+    with pytest.raises(PaymentRequired) as refused:
         world.book(acme, acme.owner)
-    assert refused.value.code == "BILLING_MODE_NOT_ENABLED"
+    assert refused.value.code == "INSUFFICIENT_CREDITS"
     found = db.session.get_one(Organization, acme.organization.id, populate_existing=True)
     assert found.first_payment_at is None
+    assert db.session.scalar(select(func.count()).select_from(Payment)) == 0
 
 
 def test_the_page_takes_the_organizations_local_time(acme):

@@ -4,7 +4,7 @@ import pytest
 
 from portal import config
 from portal.gateways import payments
-from portal.gateways.payments import Provider
+from portal.gateways.payments import GatewayNotConfigured, Provider
 
 STRIPE = {"stripe_secret_key": "sk_test_1", "stripe_webhook_secret": "whsec_1"}
 RAZORPAY = {"razorpay_key_id": "rzp_test_1", "razorpay_key_secret": "s", "razorpay_webhook_secret": "w"}
@@ -44,18 +44,18 @@ def test_the_chosen_one_takes_orders_and_whoever_has_keys_answers(connect, chang
             assert payments.by_name(each) is payments.by_name(each.value)
             assert payments.by_name(each).provider is each
         else:
-            with pytest.raises(LookupError):
+            with pytest.raises(GatewayNotConfigured):
                 payments.by_name(each)
 
 
 @pytest.mark.parametrize("name", ["", "paypal", "SANDBOX", "../sandbox"])
 def test_a_name_that_nobody_has_is_not_found(connect, name):
-    with pytest.raises(LookupError, match="No payment provider"):
+    with pytest.raises(GatewayNotConfigured, match="No payment provider"):
         payments.by_name(name)
 
 
 def test_half_of_the_keys_is_not_enough(connect):
     connect(stripe_secret_key="sk_test_1", razorpay_key_id="rzp_test_1", razorpay_webhook_secret="w")
     for name in ("stripe", "razorpay"):
-        with pytest.raises(LookupError):
+        with pytest.raises(GatewayNotConfigured):
             payments.by_name(name)

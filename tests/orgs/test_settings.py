@@ -687,7 +687,7 @@ def test_thirty_two_who_lower_the_limit_at_once_never_raise_it(acme):
 
 
 @pytest.mark.parametrize("attempt", range(4))
-def test_a_first_payment_and_a_change_of_mode_at_once_never_both_happen(rung, app, attempt):
+def test_a_first_payment_and_a_change_of_mode_at_once_follow_one_another(rung, app, attempt):
     with app.app_context():
         company = world.make_company()
     scene = Scene(app, company.organization, {"owner": company.owner})
@@ -695,18 +695,17 @@ def test_a_first_payment_and_a_change_of_mode_at_once_never_both_happen(rung, ap
     def book():
         return world.book(company, company.owner, hours=24 + attempt).id
 
-    acts = [saving(scene, {"billing_mode": BillingMode.TAG_ONLY}), book]
+    acts = [saving(scene, {"billing_mode": BillingMode.PREPAID_UNLIMITED}), book]
     answers, refusals = at_once(app, acts if attempt % 2 else acts[::-1])
-    assert (len(answers), len(refusals)) == (1, 1)
+    assert len(answers) + len(refusals) == 2
+    assert {refusal.code for refusal in refusals} <= {"BILLING_MODE_IMMUTABLE"}
     with app.app_context():
-        payments = db.session.scalar(select(func.count()).select_from(Payment))
+        methods = list(db.session.scalars(select(Payment.payment_method)))
         bookings = db.session.scalar(select(func.count()).select_from(Booking))
-    mode, stamped = scene.columns["billing_mode"], scene.columns["first_payment_at"] is not None
-    if refusals[0].code == "BILLING_MODE_IMMUTABLE":
-        assert (mode, payments, bookings, stamped) == (BillingMode.INVOICED_MONTHLY, 1, 1, True)
-    else:
-        assert refusals[0].code == "BILLING_MODE_NOT_ENABLED"
-        assert (mode, payments, bookings, stamped) == (BillingMode.TAG_ONLY, 0, 0, False)
+    assert (len(methods), bookings, scene.columns["first_payment_at"] is not None) == (1, 1, True)
+    paid_by = {BillingMode.INVOICED_MONTHLY: "ORG_INVOICED", BillingMode.PREPAID_UNLIMITED: "ORG_PREPAID"}
+    assert methods == [paid_by[scene.columns["billing_mode"]]], "the payment is of the mode that stays"
+    assert bool(refusals) is (scene.columns["billing_mode"] is BillingMode.INVOICED_MONTHLY)
 
 
 def test_thirty_two_at_once_never_change_the_mode_under_a_payment(rung, app):
@@ -718,18 +717,17 @@ def test_thirty_two_at_once_never_change_the_mode_under_a_payment(rung, app):
         world.book(company, company.owner, hours=hours)
         return "booked"
 
-    modes = [BillingMode.TAG_ONLY, BillingMode.INVOICED_MONTHLY]
+    paid_by = {BillingMode.TAG_ONLY: "CARD", BillingMode.INVOICED_MONTHLY: "ORG_INVOICED"}
+    modes = list(paid_by)
     acts = [saving(scene, {"billing_mode": modes[number % 2]}) for number in range(16)]
     acts += [lambda hours=hours: book(hours) for hours in range(24, 40)]
-    answers, _refusals = at_once(app, acts)
+    answers, refusals = at_once(app, acts)
+    assert answers.count("booked") == 16
+    assert {refusal.code for refusal in refusals} <= {"BILLING_MODE_IMMUTABLE"}
     with app.app_context():
-        payments = db.session.scalars(select(Payment)).all()
-    assert len(payments) == answers.count("booked")
-    if payments:
-        assert scene.columns["billing_mode"] is BillingMode.INVOICED_MONTHLY
-        assert scene.columns["first_payment_at"] is not None
-        last = [row for row in scene.changes if row.at > min(payment.created_at for payment in payments)]
-        assert last == []
+        methods = list(db.session.scalars(select(Payment.payment_method)))
+    assert methods == [paid_by[scene.columns["billing_mode"]]] * 16, "each payment is of the mode that stays"
+    assert scene.columns["first_payment_at"] is not None
 
 
 @pytest.mark.parametrize("attempt", range(4))

@@ -131,7 +131,7 @@ def test_too_large_a_file_is_refused_by_the_portal_or_beside_its_field(rung, app
     assert ("5 MiB" if status == 422 else "larger than we take") in answer.text
 
 
-@pytest.mark.parametrize("body", ["{", "[]", '"x"', "", "\x00"])
+@pytest.mark.parametrize("body", ["{", "[]", '"x"', "", "\x00", "[" * 100_000])
 def test_a_malformed_body_gets_one_clear_sentence(tables, app, body):
     with app.app_context():
         user = world.make_user("asha@acme.test")

@@ -102,7 +102,7 @@ def orders_past_their_time(at: datetime, *, for_purchases: bool, limit: int) -> 
     is_open = GatewayOrder.status.in_((GatewayOrderStatus.NEW, GatewayOrderStatus.OPEN))
     statement = (
         select(GatewayOrder.id)
-        .where(is_open, GatewayOrder.expires_at <= at, GatewayOrder.failure.is_(None), subject.is_not(None))
+        .where(is_open, GatewayOrder.expires_at <= at, subject.is_not(None))
         .order_by(GatewayOrder.expires_at)
         .limit(limit)
     )

@@ -10,7 +10,7 @@ from portal.billing.models import GatewayEvent, GatewayOrder
 from portal.billing.service import orders, refunds
 from portal.errors import NotFound, Unauthenticated
 from portal.gateways import payments as gateways
-from portal.gateways.payments import SignatureInvalid
+from portal.gateways.payments import GatewayNotConfigured, SignatureInvalid
 
 
 def receive(provider: str, headers: Mapping[str, str], body: bytes) -> bool:
@@ -22,7 +22,7 @@ def receive(provider: str, headers: Mapping[str, str], body: bytes) -> bool:
     """
     try:
         event = gateways.by_name(provider).event(headers, body)
-    except LookupError:
+    except GatewayNotConfigured:
         raise NotFound("There is no such payment provider.", code="GATEWAY_UNKNOWN") from None
     except SignatureInvalid:
         raise Unauthenticated("The signature isn't the provider's. Nothing was recorded.", code="SIGNATURE_INVALID") from None
@@ -43,7 +43,10 @@ def receive(provider: str, headers: Mapping[str, str], body: bytes) -> bool:
 
 
 def handle(event_id: str) -> bool:
-    """Asks the provider about what a webhook named; returns whether it was to be handled. Harmless twice."""
+    """Asks the provider about what a webhook named; returns whether that is done now. Harmless twice.
+
+    While the provider doesn't answer, the event stays as it is, and the sweep rings again.
+    """
     event = db.session.get(GatewayEvent, event_id) if db.is_id(event_id) else None
     if event is None or event.handled_at is not None:
         return False
@@ -52,8 +55,8 @@ def handle(event_id: str) -> bool:
     elif event.order_id is not None:
         found = select(GatewayOrder.id).where(GatewayOrder.provider == event.provider, GatewayOrder.order_id == event.order_id)
         order_id = db.session.scalar(found)
-        if order_id is not None:
-            orders.ask(order_id)
+        if order_id is not None and not orders.ask(order_id):
+            return False
     event.handled_at = clock.now()
     db.session.flush()
     return True

@@ -35,8 +35,6 @@ log = structlog.get_logger()
 
 CURRENCY = "INR"
 ASK_AGAIN = timedelta(minutes=2)
-ASK_SELDOM = timedelta(days=1)
-"""After a wrong amount was paid, which people have to sort out."""
 MOST_AT_ONCE = 200
 
 _OUTCOMES = {
@@ -55,6 +53,15 @@ class Asked:
     description: str
     payer_email: str
     return_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the provider said; all empty when it couldn't be reached."""
+
+    opened: Opened | None = None
+    state: OrderState | None = None
+    refusal: str = ""
 
 
 def prepare(asked: Asked, *, payment: Payment | None = None, purchase: CreditPurchase | None = None) -> GatewayOrder:
@@ -95,15 +102,21 @@ def order_credits(
 
 def open_now(order: GatewayOrder) -> None:
     """Commits, opens the order at the provider, and records where to pay. When the provider doesn't answer, the sweep asks again."""
-    _record(order.id, *_ask(order))
+    _record(order.id, _ask(order))
 
 
-def ask(order_id: str) -> GatewayOrder | None:
-    """Asks the provider how an order stands, opens it when that is still to be done, and ends it when its time is over."""
+def ask(order_id: str) -> bool:
+    """Asks the provider how an order stands, opens it when that is still to be done, and ends it when its time is over.
+
+    Returns:
+        Whether that is known now; when it isn't, the provider has to be asked again.
+    """
     order = db.session.get(GatewayOrder, order_id) if db.is_id(order_id) else None
     if order is None or order.status is GatewayOrderStatus.PAID:
-        return order
-    return _record(order.id, *_ask(order))
+        return True
+    answer = _ask(order)
+    _record(order.id, answer)
+    return answer != _Answer()
 
 
 def end_stale(*, for_purchases: bool) -> Json:
@@ -114,20 +127,20 @@ def end_stale(*, for_purchases: bool) -> Json:
     """
     done = waiting = 0
     for order_id in queries.orders_past_their_time(clock.now(), for_purchases=for_purchases, limit=MOST_AT_ONCE):
-        found = ask(order_id)
-        is_over = found is not None and found.status.is_over
+        ask(order_id)
+        is_over = db.session.get_one(GatewayOrder, order_id).status.is_over
         done, waiting = done + is_over, waiting + (not is_over)
         db.checkpoint()
     return {"done": done, "skipped": {"unanswered": waiting} if waiting else {}}
 
 
-def _ask(order: GatewayOrder) -> tuple[Opened | None, OrderState | None, str]:
-    gateway = gateways.by_name(order.provider)
-    wanted = _wanted(order)
+def _ask(order: GatewayOrder) -> _Answer:
+    wanted, provider = _wanted(order), order.provider
     is_new, provider_id, is_late = order.status is GatewayOrderStatus.NEW, order.order_id, order.expires_at <= clock.now()
     opened, state, refusal = None, None, ""
     with db.outside():
         try:
+            gateway = gateways.by_name(provider)
             if is_new:
                 opened = gateway.open(wanted)
                 provider_id = opened.order_id
@@ -137,7 +150,7 @@ def _ask(order: GatewayOrder) -> tuple[Opened | None, OrderState | None, str]:
             refusal = str(error) or "The provider refused."
         except GatewayUnavailable as error:
             log.warning("gateway.unavailable", order=wanted.key, error=str(error))
-    return opened, state, refusal
+    return _Answer(opened, state, refusal)
 
 
 def _state(gateway: PaymentGateway, provider_id: str, *, is_late: bool) -> OrderState:
@@ -156,29 +169,32 @@ def _wanted(order: GatewayOrder) -> Order:
     )
 
 
-def _record(row_id: str, opened: Opened | None, state: OrderState | None, refusal: str) -> GatewayOrder:
+def _record(row_id: str, answer: _Answer) -> None:
     statement = select(GatewayOrder).where(GatewayOrder.id == row_id).with_for_update().execution_options(populate_existing=True)
     order = db.session.scalars(statement).one()
-    order.ask_at = clock.now() + (ASK_SELDOM if order.failure else ASK_AGAIN)
+    order.ask_at = clock.now() + ASK_AGAIN
     if order.status is GatewayOrderStatus.PAID:
-        return order
-    if opened is not None and order.status is GatewayOrderStatus.NEW:
-        order.order_id, order.pay_url, order.status = opened.order_id, opened.pay_url, GatewayOrderStatus.OPEN
-    if refusal and order.status is GatewayOrderStatus.NEW:
-        order.status, order.failure = GatewayOrderStatus.FAILED, refusal[:500]
-    if state is not None:
-        _believe(order, state)
+        return
+    if answer.opened is not None and order.status is GatewayOrderStatus.NEW:
+        order.order_id, order.pay_url, order.status = answer.opened.order_id, answer.opened.pay_url, GatewayOrderStatus.OPEN
+    if answer.refusal and order.status is GatewayOrderStatus.NEW:
+        order.status, order.failure = GatewayOrderStatus.FAILED, answer.refusal[:500]
+    if answer.state is not None:
+        _believe(order, answer.state)
     db.session.flush()
     if order.status.is_over:
         _hand_on(order)
-    return order
 
 
 def _believe(order: GatewayOrder, state: OrderState) -> None:
     if state.status is OrderStatus.PAID and (state.amount, state.currency) != (order.amount, order.currency):
         order.failure = f"The provider says that {state.amount} {state.currency} was paid."
         log.error("gateway.amount_differs", order=order.id, asked=order.amount, paid=state.amount, currency=state.currency)
+        if order.expires_at <= clock.now():
+            order.status = GatewayOrderStatus.FAILED  # what it was for is free again; people sort out what was paid
         return
+    if order.status.is_over and state.status is not OrderStatus.PAID:
+        return  # an answer that was overtaken on its way
     order.status = _OUTCOMES[state.status]
     order.payment_ref = state.payment_ref or order.payment_ref
 

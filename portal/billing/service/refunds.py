@@ -60,12 +60,13 @@ def move(refund_id: str) -> bool:
         log.error("refund.without_order", refund=row.id)
         return False
     wanted = RefundOrder(key=row.id, order_id=order.order_id, payment_ref=order.payment_ref, amount=row.amount, currency=order.currency)
-    gateway, ref = gateways.by_name(order.provider), row.provider_ref
+    provider, ref = order.provider, row.provider_ref
     row.due_at = clock.now() + ASK_AGAIN
     db.session.flush()
     state = None
     with db.outside():
         try:
+            gateway = gateways.by_name(provider)
             state = gateway.refund(wanted) if ref is None else gateway.refund_state(wanted, ref)
         except GatewayRefused as error:
             state = RefundState(GatewayRefundStatus.FAILED, ref, str(error) or "The provider refused.")

@@ -9,6 +9,7 @@ from functools import partial
 from portal.config import Settings
 from portal.gateways.payments.contract import (
     Event,
+    GatewayNotConfigured,
     GatewayRefused,
     GatewayUnavailable,
     Opened,
@@ -26,6 +27,7 @@ from portal.gateways.payments.sandbox import Sandbox
 
 __all__ = [
     "Event",
+    "GatewayNotConfigured",
     "GatewayRefused",
     "GatewayUnavailable",
     "Opened",
@@ -78,13 +80,13 @@ def by_name(provider: str) -> PaymentGateway:
     """The provider of an old payment or of a webhook, by its name.
 
     Raises:
-        LookupError: There is no provider of that name, or its keys aren't set.
+        GatewayNotConfigured: There is no provider of that name, or its keys aren't set.
     """
     try:
         name = Provider(provider)
         make = _makers[name]
     except (ValueError, KeyError):
-        raise LookupError(f"No payment provider named {provider!r} is configured.") from None
+        raise GatewayNotConfigured(f"No payment provider named {provider!r} is configured.") from None
     if name not in _made:
         _made[name] = make()
     return _made[name]

@@ -20,6 +20,10 @@ class GatewayUnavailable(Exception):
     """No answer that could be understood: whether the provider did it is unknown. Ask again later, with the same key."""
 
 
+class GatewayNotConfigured(GatewayUnavailable):
+    """Nobody can be asked: the provider's keys aren't set here (any more)."""
+
+
 class GatewayRefused(Exception):
     """A definite no to an act: the provider didn't do it and won't; the message is its reason.
 

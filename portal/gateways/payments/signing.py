@@ -39,7 +39,7 @@ def content(body: bytes) -> dict[str, Any]:
     """
     try:
         found = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SignatureInvalid("The body is no JSON.") from error
     if not isinstance(found, dict):
         raise SignatureInvalid("The body is no JSON object.")
