@@ -119,6 +119,18 @@ def on_commit(act: Callable[[], None]) -> None:
     session().info.setdefault("on_commit", []).append(act)
 
 
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """A part of the present transaction that is taken back alone when anything is raised; acts held for the commit too."""
+    held = list(session().info.get("on_commit", []))
+    try:
+        with session.begin_nested():
+            yield
+    except BaseException:
+        session().info["on_commit"] = held
+        raise
+
+
 def read_only() -> None:
     """From here on the session of this request can't write (a GET writes nothing)."""
     session().info["read_only"] = True

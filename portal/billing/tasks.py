@@ -1,6 +1,6 @@
 """Jobs about money."""
 
-from portal.billing.service import documents, events, invoices, orders, refunds, runs
+from portal.billing.service import allocations, documents, events, invoices, orders, reconciling, refunds, reminders, runs
 from portal.db import Json
 
 
@@ -43,3 +43,18 @@ def archive_invoice(invoice_id: str) -> Json:
 def send_invoice(mail_id: str) -> Json:
     """Mails an invoice."""
     return {"sent": int(documents.send_invoice(mail_id))}
+
+
+def return_excess(return_id: str) -> Json:
+    """Has the provider pay back what an invoice didn't need any more."""
+    return {"done": int(allocations.give_back(return_id))}
+
+
+def remind() -> Json:
+    """Writes the reminders that are due; the mails go out by jobs that this rings."""
+    return {"job": "billing-reminders", **reminders.remind()}
+
+
+def reconcile() -> Json:
+    """Computes every sum again, and alarms when one is off."""
+    return {"job": "billing-reconcile", **reconciling.reconcile()}

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from portal import clock, config, db
 from portal.billing import queries
-from portal.billing.models import Invoice, InvoiceLine, InvoiceMail
-from portal.billing.rules import DocumentLine, InvoiceDocument, Party, TaxRow, payment_status, upi_uri
+from portal.billing.models import CreditNote, Invoice, InvoiceBalance, InvoiceLine, InvoiceMail
+from portal.billing.rules import DocumentLine, InvoiceDocument, Party, PaymentStatusText, TaxRow, payment_status, upi_uri
 from portal.gateways import files
 from portal.gateways.mail import Attachment, Message, deliver
 from portal.gateways.pdf import render_pdf
@@ -67,6 +67,19 @@ def invoice_document(invoice: Invoice, lines: Sequence[InvoiceLine]) -> InvoiceD
     )
 
 
+def standing_of(invoice: Invoice, balance: InvoiceBalance) -> PaymentStatusText:
+    """How an invoice stands now, in words: the only live part of the document."""
+    return payment_status(
+        total=invoice.amount,
+        paid=balance.paid_amount,
+        credited=balance.credited_amount + balance.applied_amount,
+        due=invoice.due_date or clock.today(clock.INDIA),
+        today=clock.today(clock.INDIA),
+        settled_on=balance.settled_at.astimezone(clock.INDIA).date() if balance.settled_at else None,
+        cancelled_on=invoice.cancelled_at.astimezone(clock.INDIA).date() if invoice.cancelled_at else None,
+    )
+
+
 def invoice_pdf(invoice: Invoice) -> Pdf:
     """The invoice's PDF: the archived file when it can be read, otherwise made now (and not stored: reading writes nothing)."""
     name = f"{(invoice.number or 'draft').replace('/', '-')}.pdf"
@@ -77,6 +90,11 @@ def invoice_pdf(invoice: Invoice) -> Pdf:
         except OSError as error:
             log.warning("files.unreadable", key=invoice.file_key, error=str(error))
     return Pdf(name=name, content=stored if stored is not None else _set(invoice))
+
+
+def credit_note_pdf(note: CreditNote) -> Pdf:
+    """TEMPORARY until the documents branch is merged."""
+    return Pdf(name=f"{note.number.replace('/', '-')}.pdf", content=b"%PDF-1.7")
 
 
 def archive_invoice(invoice_id: str) -> bool:
