@@ -1,8 +1,6 @@
 """JSON of money."""
 
-from io import BytesIO
-
-from flask import Blueprint, Response, jsonify, make_response, request, send_file, url_for
+from flask import Blueprint, Response, jsonify, make_response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock, config
@@ -37,6 +35,7 @@ from portal.web.idempotency import answer_so_far, idempotent
 from portal.web.openapi import describes, listed, served, wrapped
 from portal.web.schema import PagedQuery
 from portal.web.security import csrf, limiter
+from portal.web.serving import PDF, CopyQuery, serve
 
 bp = Blueprint("billing_api", __name__, url_prefix="/api/organizations/<organization_id>/billing")
 credits_bp = Blueprint("credits_api", __name__, url_prefix="/api/organizations/<organization_id>/credits")
@@ -97,11 +96,12 @@ def show(access: Access, invoice_id: str) -> ResponseReturnValue:
 
 @bp.get("/invoices/<invoice_id>/pdf")
 @org(Role.ORG_MANAGER)
-@describes(answers={200: served("application/pdf")})
+@describes(query=CopyQuery, answers={200: served(PDF), 304: None}, refuses={503: ("PDF_UNAVAILABLE",)})
 def pdf(access: Access, invoice_id: str) -> ResponseReturnValue:
-    """One invoice's file."""
-    made = documents.invoice_pdf(_found(access, invoice_id))
-    return send_file(BytesIO(made.content), mimetype="application/pdf", as_attachment=True, download_name=made.name)
+    """One invoice's file: as it stands now, or with ``?copy=original`` as it was issued."""
+    invoice = _found(access, invoice_id)
+    made = documents.original_invoice_pdf(invoice) if query(CopyQuery).of == "original" else documents.invoice_pdf(invoice)
+    return serve(made.content, file_name=made.name, media_type=PDF, etag=made.etag)
 
 
 @bp.post("/generate-invoice")

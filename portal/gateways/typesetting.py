@@ -12,9 +12,11 @@ from xml.etree.ElementTree import ParseError, XMLParser
 
 import cssselect2
 import pydyf
+import structlog
 from weasyprint import CSS, HTML
 from weasyprint import Attachment as Embedded
 from weasyprint.css import ColorProfile
+from weasyprint.document import Document
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
@@ -22,10 +24,13 @@ from portal.gateways.pdf import DataFile, PdfFailed
 from portal.gateways.rendering import TEMPLATES
 from portal.memory import without_collector
 
+log = structlog.get_logger()
+
 FOLDER = TEMPLATES / "pdf"
 VARIANT = "pdf/a-3a"
 _BASE_URL = f"{FOLDER.as_uri()}/"
 _EVERY_FONT = '<html lang="en"><head><title>Warm</title></head><body><p>Aa 01 ₹ क <b>Bb 01 ₹ क</b></p></body></html>'
+_RUPEE = "₹"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -40,7 +45,7 @@ class Typesetter:
         self._stylesheet = self._parse(FOLDER / "document.css")
         self._elements = self._parse(FOLDER / "elements.css")
 
-    def set(self, html: str, *, title: str, data: Sequence[DataFile] = (), metadata: Sequence[bytes] = ()) -> bytes:
+    def set(self, html: str, *, title: str, identifier: str = "", data: Sequence[DataFile] = (), metadata: Sequence[bytes] = ()) -> bytes:
         """See ``portal.gateways.pdf.render_pdf``."""
         with self._lock, without_collector():
             try:
@@ -54,8 +59,10 @@ class Typesetter:
             document.metadata.title = title
             document.metadata.attachments = [_embedded(file) for file in data]
             document.metadata.xmp_metadata = list(metadata)
-            identifier = _digest(title, html, *(file.content for file in data), *metadata).encode()
-            return bytes(document.write_pdf(pdf_variant=VARIANT, output_intent="", pdf_identifier=identifier, finisher=_write_once))
+            known_by = identifier or _digest(title, html, *(file.content for file in data), *metadata)
+            made = document.write_pdf(pdf_variant=VARIANT, output_intent="", pdf_identifier=known_by.encode(), finisher=_write_once)
+            _check_fonts(document, title=title)
+            return bytes(made)
 
     def warm(self) -> None:
         """See ``portal.gateways.pdf.warm``."""
@@ -106,6 +113,15 @@ def _digest(*parts: str | bytes) -> str:
         content = part.encode() if isinstance(part, str) else part
         found.update(len(content).to_bytes(8, "big") + content)
     return found.hexdigest()[:32]
+
+
+def _check_fonts(document: Document, *, title: str) -> None:
+    """Refuses a document of money without rupee signs; any other character that no font has is shown as a box."""
+    missing = {chr(codepoint) for font in document.fonts.values() for codepoint in font.missing}
+    if _RUPEE in missing:
+        raise PdfFailed(f"{title} wasn't made: no font of this machine has {_RUPEE}. Install the packages of DejaVu and Lohit Devanagari.")
+    if missing:
+        log.warning("pdf.characters_missing", title=title, characters="".join(sorted(missing))[:100])
 
 
 class _Written(pydyf.Object):  # type: ignore[misc] # pydyf publishes no types

@@ -1,9 +1,8 @@
 """Pages: billing, and an invoice on screen."""
 
 from datetime import timedelta
-from io import BytesIO
 
-from flask import Blueprint, send_file, url_for
+from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock
@@ -18,6 +17,7 @@ from portal.orgs.rules import BillingMode, Role
 from portal.web.filters import show_date
 from portal.web.forms import query
 from portal.web.page import page, redirect_to, toast
+from portal.web.serving import PDF, CopyQuery, serve
 
 bp = Blueprint("billing", __name__)
 PAGE_SIZE = 25
@@ -78,9 +78,10 @@ def show(access: Access, invoice_id: str) -> ResponseReturnValue:
 @bp.get("/orgs/<slug>/billing/invoices/<invoice_id>/pdf")
 @org(Role.ORG_MANAGER)
 def pdf(access: Access, invoice_id: str) -> ResponseReturnValue:
-    """An invoice's file."""
-    made = documents.invoice_pdf(_found(access, invoice_id))
-    return send_file(BytesIO(made.content), mimetype="application/pdf", as_attachment=True, download_name=made.name)
+    """An invoice's file: as it stands now, or with ``?copy=original`` as it was issued."""
+    invoice = _found(access, invoice_id)
+    made = documents.original_invoice_pdf(invoice) if query(CopyQuery).of == "original" else documents.invoice_pdf(invoice)
+    return serve(made.content, file_name=made.name, media_type=PDF, etag=made.etag)
 
 
 def _found(access: Access, invoice_id: str) -> Invoice:

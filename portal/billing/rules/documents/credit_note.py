@@ -30,6 +30,16 @@ class CreditedLine:
     sac: str
     taxable: Paise
 
+    @property
+    def quantity(self) -> int:
+        """Always 1: an amount is credited, not a count."""
+        return 1
+
+    @property
+    def unit_price(self) -> Paise:
+        """The whole of it, paise."""
+        return self.taxable
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditNoteDocument:
