@@ -55,6 +55,8 @@ JOBS = {
         Job("billing-monthly-run", billing.monthly_run, cron="0 0 1 * *", timeout=3600),
         Job("billing-archive-invoice", billing.archive_invoice, queue="pdf"),
         Job("billing-send-invoice", billing.send_invoice, queue="pdf"),
+        Job("billing-build-archive", billing.build_archive, queue="pdf", timeout=3600),
+        Job("billing-forget-archives", billing.forget_archives, cron="40 3 * * *", timeout=1800),
         Job("sandbox-send-webhook", sandbox.send_webhook, timeout=60),
         Job("billing-ask-order", billing.ask_order),
         Job("billing-handle-event", billing.handle_event),

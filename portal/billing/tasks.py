@@ -1,6 +1,6 @@
 """Jobs about money."""
 
-from portal.billing.service import documents, events, invoices, orders, refunds, runs
+from portal.billing.service import archives, documents, events, invoices, orders, refunds, runs
 from portal.db import Json
 
 
@@ -43,3 +43,13 @@ def archive_invoice(invoice_id: str) -> Json:
 def send_invoice(mail_id: str) -> Json:
     """Mails an invoice."""
     return {"sent": int(documents.send_invoice(mail_id))}
+
+
+def build_archive(archive_id: str) -> Json:
+    """Makes the ZIP of a period."""
+    return {"built": int(archives.build_archive(archive_id))}
+
+
+def forget_archives() -> Json:
+    """Deletes ZIPs that were kept for a week."""
+    return {"job": "billing-forget-archives", "forgotten": archives.forget_archives()}

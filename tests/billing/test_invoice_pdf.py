@@ -88,7 +88,7 @@ def test_two_hundred_lines_are_all_there_once_on_pages_with_heads(long_pdf):
     text = _text(long_pdf)
     pages = text.split("\f")[:-1]
     for number in range(1, LINES_OF_A_LONG_ONE + 1):
-        assert text.count(f"1,00{number // 100}.{number % 100:02d} ") == 1
+        assert text.count(f"1,00{number // 100}.{number % 100:02d}\n") == 1
     for at, page in enumerate(pages, start=1):
         assert f"Page {at} of {len(pages)}" in page
         assert ("Taxable value ₹" in page) == ("Dr. Rohan Mehta" in page)

@@ -11,7 +11,7 @@ from portal.accounts.models import MailedLink
 from portal.accounts.rules import LinkPurpose, PlatformRole
 from portal.accounts.schemas import SignUpIn
 from portal.billing.models import Invoice
-from portal.billing.service import invoices
+from portal.billing.service import archives, invoices
 from portal.gateways import payments
 from portal.invites.models import Invitation
 from portal.invites.service import imports, invitations, mails, verdicts
@@ -62,9 +62,14 @@ def scene(rung, app) -> Scene:
         stranger = world.make_user("stranger@other.test")
         world.make_organization(stranger, name="Other")
         logo = world.place_logo(organization, company.owner)
+        with db.unit_of_work():
+            issued = db.session.scalars(select(Invoice.issue_date)).one()
+            archive = archives.request_archive(organization.id, since=issued, until=issued, user_id=company.owner.id)
+            archives.build_archive(archive.id)
         invitation = db.session.scalars(select(Invitation)).one()
         values = {
             "invoice_id": db.session.scalars(select(Invoice.id)).one(),
+            "archive_id": archive.id,
             "invitation_id": invitation.id,
             "import_id": batch.id,
             "plan_id": company.plan.id,

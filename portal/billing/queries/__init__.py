@@ -1,5 +1,14 @@
 """Reads of money, always scoped by organization."""
 
+from portal.billing.queries.archives import (
+    LET_GO_AFTER,
+    archive,
+    archives_of,
+    archives_to_build,
+    archives_to_forget,
+    count_issued,
+    invoices_issued,
+)
 from portal.billing.queries.funding import (
     events_to_handle,
     exposure,
@@ -39,12 +48,19 @@ from portal.billing.queries.unbilled import (
 )
 
 __all__ = [
+    "LET_GO_AFTER",
+    "archive",
+    "archives_of",
+    "archives_to_build",
+    "archives_to_forget",
     "awaiting_final_invoice",
     "count_invoices",
+    "count_issued",
     "events_to_handle",
     "exposure",
     "invoice",
     "invoice_mail",
+    "invoices_issued",
     "invoices_of",
     "invoices_to_archive",
     "is_month_open",

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import date
 
 import structlog
 
@@ -34,7 +35,13 @@ def invoice_pdf(invoice: Invoice) -> Pdf:
     Raises:
         Unavailable: ``PDF_UNAVAILABLE``: it can't be made now.
     """
-    return current(_invoice_sheet(invoice, as_issued=False), document_id=invoice.id)
+    return current(_invoice_sheet(invoice, as_of=clock.today(clock.INDIA)), document_id=invoice.id)
+
+
+def original_invoice_sheet(invoice: Invoice) -> Sheet:
+    """What was printed when the invoice was issued."""
+    assert invoice.issue_date
+    return _invoice_sheet(invoice, as_of=invoice.issue_date)
 
 
 def original_invoice_pdf(invoice: Invoice) -> Pdf:
@@ -43,7 +50,7 @@ def original_invoice_pdf(invoice: Invoice) -> Pdf:
     Raises:
         Unavailable: ``PDF_UNAVAILABLE``: it can't be made now.
     """
-    return original(_invoice_sheet(invoice, as_issued=True), file_key=invoice.file_key)
+    return original(original_invoice_sheet(invoice), file_key=invoice.file_key)
 
 
 def archive_invoice(invoice_id: str) -> bool:
@@ -57,7 +64,7 @@ def archive_invoice(invoice_id: str) -> bool:
     if invoice is None or invoice.number is None or invoice.file_key is not None:
         return False
     key = f"organizations/{invoice.organization_id}/invoices/{invoice.id}.pdf"
-    sheet = _invoice_sheet(invoice, as_issued=True)
+    sheet = original_invoice_sheet(invoice)
     with db.outside():
         files.store().write(key, typeset(sheet))
     invoice.file_key = key
@@ -95,9 +102,8 @@ def original(sheet: Sheet, *, file_key: str | None) -> Pdf:
     return Pdf(sheet.file_name, archived, hashlib.sha256(archived).hexdigest())
 
 
-def _invoice_sheet(invoice: Invoice, *, as_issued: bool) -> Sheet:
+def _invoice_sheet(invoice: Invoice, *, as_of: date) -> Sheet:
     document = invoice_document(invoice, queries.lines_of(invoice.id))
-    as_of = document.issue_date if as_issued else clock.today(clock.INDIA)
     status = payment_status(total=invoice.amount, paid=0, credited=0, due=document.due_date, today=as_of)
     return Sheet(
         document=document,

@@ -52,9 +52,13 @@ class Sheet:
 
     @property
     def file_name(self) -> str:
-        """What it is saved as: the number, with hyphens for what file names can't hold."""
-        words = self.document.number if not isinstance(self.document, StatementDocument) else self.title
-        return f"{words.replace('/', '-').replace(' ', '-')}.pdf"
+        """What it is saved as."""
+        return file_name(self.title if isinstance(self.document, StatementDocument) else self.document.number)
+
+
+def file_name(number: str) -> str:
+    """What a document is saved as: its number, with hyphens for what file names can't hold."""
+    return f"{number.replace('/', '-').replace(' ', '-')}.pdf"
 
 
 @dataclass(frozen=True, slots=True)

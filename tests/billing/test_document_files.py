@@ -1,0 +1,212 @@
+"""Files of documents: archived as issued, kept while they are current, served in parts, and made whatever is missing."""
+
+import subprocess
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+
+import pytest
+from sqlalchemy import select
+
+from portal import clock, db
+from portal.billing.models import Invoice, InvoiceMail
+from portal.billing.service import documents, runs
+from portal.billing.service.documents import filing, logos
+from portal.errors import Unavailable
+from portal.gateways import files, pdf
+from portal.orgs.models import Organization
+from portal.orgs.rules import Role
+from tests.support import world
+
+NOVEMBER_1 = datetime(2026, 11, 1, tzinfo=UTC)
+IN_TIME, LATE = NOVEMBER_1 + timedelta(days=5), NOVEMBER_1 + timedelta(days=40)
+
+
+@pytest.fixture
+def company(rung, app):
+    """A company with one sent invoice, whose jobs are rung and not run."""
+    with app.app_context():
+        with clock.as_of(NOVEMBER_1 - timedelta(days=20)):
+            made = world.make_company()
+            learner = world.make_user("asha@acme.test")
+            world.add_member(made.organization, learner, Role.ORG_LEARNER)
+            world.book(made, learner)
+        with clock.as_of(NOVEMBER_1), db.unit_of_work():
+            runs.run_month()
+    return made
+
+
+@pytest.fixture
+def acme(company, app):
+    """The same, inside the app."""
+    with app.app_context():
+        yield company
+
+
+def _invoice():
+    db.session.expire_all()
+    return db.session.scalars(select(Invoice)).one()
+
+
+def _words(content):
+    run = subprocess.run(["pdftotext", "-layout", "-", "-"], input=content, capture_output=True, check=True)
+    return " ".join(run.stdout.decode().split())
+
+
+def _made(at):
+    with clock.as_of(at):
+        return documents.invoice_pdf(_invoice())
+
+
+@pytest.fixture
+def typeset(monkeypatch):
+    """What was set, by its key; it is still set."""
+    seen = []
+
+    def set_it(sheet):
+        seen.append(sheet.key)
+        return documents.typeset(sheet)
+
+    monkeypatch.setattr(filing, "typeset", set_it)
+    return seen
+
+
+def test_a_file_is_kept_as_long_as_it_is_current(acme, typeset):
+    first, again = _made(IN_TIME), _made(IN_TIME)
+    assert first == again
+    assert typeset == [first.etag]
+    late = _made(LATE)
+    assert late.etag != first.etag
+    assert ("Overdue" in _words(late.content), "Overdue" in _words(first.content)) == (True, False)
+    folder = f"organizations/{acme.organization.id}/current/{_invoice().id}"
+    assert files.store().read(f"{folder}/{first.etag}.pdf") is None, "one is kept at a time"
+    assert files.store().read(f"{folder}/{late.etag}.pdf") == late.content
+
+
+def test_the_original_stays_whatever_becomes_of_the_invoice(acme, rung, typeset):
+    before = documents.original_invoice_pdf(_invoice())
+    world.work_off(rung)
+    with clock.as_of(LATE):
+        archived = documents.original_invoice_pdf(_invoice())
+    assert archived == before, "the same, made or archived"
+    assert len(typeset) == 2
+    words = _words(archived.content)
+    assert "As of 01 Nov 2026" in words
+    assert "Overdue" not in words
+
+
+def test_the_mail_carries_the_copy_as_issued(acme, rung, settings):
+    with clock.as_of(LATE):
+        world.work_off(rung)
+    mail = db.session.scalars(select(InvoiceMail)).one()
+    written = message_from_bytes((settings.portal_home / "mail" / f"{mail.id}.eml").read_bytes(), policy=policy.default)
+    [attached] = written.iter_attachments()
+    assert attached.get_content() == files.store().read(_invoice().file_key)
+    assert "Overdue" not in _words(attached.get_content())
+
+
+def test_a_broken_or_foreign_file_is_never_given_out(acme):
+    good = _made(IN_TIME)
+    path = f"organizations/{acme.organization.id}/current/{_invoice().id}/{good.etag}.pdf"
+    other = pdf.render_pdf('<html lang="en"><body><p>Somebody else</p></body></html>', title="x", identifier="f" * 64)
+    for wrong in (b"", b"%PDF-1.7 half", good.content[:-200], other):
+        files.store().write(path, wrong)
+        assert _made(IN_TIME) == good
+        assert files.store().read(path) == good.content
+
+
+def test_a_full_store_only_costs_time(acme, rung, monkeypatch):
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(files.store()), "write", full)
+    assert pdf.is_whole(_made(IN_TIME).content, "")
+    with pytest.raises(OSError, match="No space"), db.unit_of_work():
+        documents.archive_invoice(_invoice().id)
+    assert _invoice().file_key is None, "the job is tried again"
+    monkeypatch.undo()
+    with db.unit_of_work():
+        assert documents.archive_invoice(_invoice().id) is True
+    with db.unit_of_work():
+        assert documents.archive_invoice(_invoice().id) is False
+
+
+def test_a_store_that_is_away_still_gives_documents(acme, rung, monkeypatch):
+    world.work_off(rung)
+
+    def away(*_args):
+        raise OSError(110, "timed out")
+
+    monkeypatch.setattr(type(files.store()), "read", away)
+    assert pdf.is_whole(documents.original_invoice_pdf(_invoice()).content, "")
+
+
+def test_a_document_that_cannot_be_set_is_one_clear_error_and_a_retry(acme, rung, monkeypatch):
+    def fails(_sheet):
+        raise pdf.PdfFailed("no font of this machine has ₹")
+
+    monkeypatch.setattr(filing, "typeset", fails)
+    with pytest.raises(Unavailable, match="Try again in a few minutes"):
+        _made(IN_TIME)
+    with pytest.raises(pdf.PdfFailed), db.unit_of_work():
+        documents.archive_invoice(_invoice().id)
+    assert _invoice().file_key is None
+
+
+def test_the_organizations_logo_is_printed_and_a_broken_one_left_out(acme, app):
+    world.place_logo(db.session.get_one(Organization, acme.organization.id), acme.owner)
+    with_logo = _made(IN_TIME)
+    organization = db.session.get_one(Organization, acme.organization.id)
+    address = logos.address_of(organization.id, organization.logo_file)
+    assert address.startswith("data:image/png;base64,")
+    files.store().write(f"organizations/{organization.id}/{organization.logo_file}", b"\x89PNG\r\n\x1a\nbroken")
+    assert logos.address_of(organization.id, organization.logo_file) == ""
+    with clock.as_of(LATE):
+        without = documents.invoice_pdf(_invoice())
+    assert _images(with_logo.content) == _images(without.content) + 1
+    assert "Acme" in _words(without.content)
+
+
+def _images(content):
+    run = subprocess.run(["pdfimages", "-list", "-"], input=content, capture_output=True, check=True)
+    return len(run.stdout.decode().splitlines()) - 2
+
+
+def test_downloads_have_an_etag_a_name_and_parts(company, app):
+    with app.app_context():
+        invoice_id = _invoice().id
+    url = f"/orgs/{company.organization.slug}/billing/invoices/{invoice_id}/pdf"
+    api = f"/api/organizations/{company.organization.id}/billing/invoices/{invoice_id}/pdf"
+    client = app.test_client()
+    world.sign_in(client, company.owner)
+    for path in (url, api):
+        whole = client.get(path)
+        assert (whole.status_code, whole.mimetype) == (200, "application/pdf")
+        assert whole.headers["Content-Disposition"] == "attachment; filename=PF-26-27-0000001.pdf"
+        assert whole.headers["Accept-Ranges"] == "bytes"
+        same = client.get(path, headers={"If-None-Match": whole.headers["ETag"]})
+        assert (same.status_code, same.data) == (304, b"")
+        part = client.get(path, headers={"Range": "bytes=0-4"})
+        assert (part.status_code, part.data) == (206, b"%PDF-")
+        assert part.headers["Content-Range"] == f"bytes 0-4/{len(whole.data)}"
+        assert client.get(path, headers={"Range": f"bytes={len(whole.data)}-"}).status_code == 416
+        original = client.get(f"{path}?copy=original")
+        assert "As of 01 Nov 2026" in _words(original.data)
+        assert original.headers["ETag"] != whole.headers["ETag"]
+        assert client.get(f"{path}?copy=best").status_code == 400
+
+
+def test_nobody_gets_another_organizations_file(company, app):
+    with app.app_context():
+        invoice_id = _invoice().id
+        stranger = world.make_user("stranger@other.test")
+        other = world.make_organization(stranger, name="Other")
+    client = app.test_client()
+    world.sign_in(client, stranger)
+    for path in (
+        f"/orgs/{company.organization.slug}/billing/invoices/{invoice_id}/pdf",
+        f"/orgs/{other.slug}/billing/invoices/{invoice_id}/pdf",
+        f"/api/organizations/{other.id}/billing/invoices/{invoice_id}/pdf?copy=original",
+    ):
+        answer = client.get(path)
+        assert answer.status_code in {403, 404}
+        assert b"%PDF" not in answer.data
