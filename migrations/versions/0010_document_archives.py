@@ -17,7 +17,9 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.Uuid(as_uuid=False), nullable=False),
         sa.Column("since", sa.Date(), nullable=False),
         sa.Column("until", sa.Date(), nullable=False),
-        sa.Column("status", sa.Enum("QUEUED", "RUNNING", "DONE", "FAILED", name="archivestatus", native_enum=False, length=10), nullable=False),
+        sa.Column(
+            "status", sa.Enum("QUEUED", "RUNNING", "DONE", "FAILED", name="archivestatus", native_enum=False, length=10), nullable=False
+        ),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("done", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
@@ -36,7 +38,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_document_archives")),
     )
     op.create_index("ix_document_archives_organization_id_id", "document_archives", ["organization_id", "id"])
-    op.create_index("ix_document_archives_open", "document_archives", ["created_at"], postgresql_where=sa.text("status IN ('QUEUED', 'RUNNING')"))
+    op.create_index(
+        "ix_document_archives_open", "document_archives", ["created_at"], postgresql_where=sa.text("status IN ('QUEUED', 'RUNNING')")
+    )
 
 
 def downgrade() -> None:
