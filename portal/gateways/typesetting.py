@@ -17,6 +17,7 @@ from weasyprint import CSS, HTML
 from weasyprint import Attachment as Embedded
 from weasyprint.css import ColorProfile
 from weasyprint.document import Document
+from weasyprint.text.ffi import fontconfig
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
@@ -31,6 +32,7 @@ VARIANT = "pdf/a-3a"
 _BASE_URL = f"{FOLDER.as_uri()}/"
 _EVERY_FONT = '<html lang="en"><head><title>Warm</title></head><body><p>Aa 01 ₹ क <b>Bb 01 ₹ क</b></p></body></html>'
 _RUPEE = "₹"
+_INSTALL = "Install the packages of DejaVu and Lohit Devanagari."
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -40,6 +42,7 @@ class Typesetter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._fonts = FontConfiguration()
+        self._has_fonts = bool(fontconfig.FcConfigGetFonts(self._fonts._config, fontconfig.FcSetSystem).nfont)  # noqa: SLF001 - no other way
         self._fetcher = _Fetcher()
         self._profile = (files("weasyprint.pdf") / "sRGB2014.icc").read_bytes()
         self._stylesheet = self._parse(FOLDER / "document.css")
@@ -47,6 +50,8 @@ class Typesetter:
 
     def set(self, html: str, *, title: str, identifier: str = "", data: Sequence[DataFile] = (), metadata: Sequence[bytes] = ()) -> bytes:
         """See ``portal.gateways.pdf.render_pdf``."""
+        if not self._has_fonts:  # Pango would end the process
+            raise PdfFailed(f"{title} wasn't made: this machine has no fonts. {_INSTALL}")
         with self._lock, without_collector():
             try:
                 document = _Source(html, fetcher=self._fetcher, elements=self._elements).render(
@@ -119,7 +124,7 @@ def _check_fonts(document: Document, *, title: str) -> None:
     """Refuses a document of money without rupee signs; any other character that no font has is shown as a box."""
     missing = {chr(codepoint) for font in document.fonts.values() for codepoint in font.missing}
     if _RUPEE in missing:
-        raise PdfFailed(f"{title} wasn't made: no font of this machine has {_RUPEE}. Install the packages of DejaVu and Lohit Devanagari.")
+        raise PdfFailed(f"{title} wasn't made: no font of this machine has {_RUPEE}. {_INSTALL}")
     if missing:
         log.warning("pdf.characters_missing", title=title, characters="".join(sorted(missing))[:100])
 

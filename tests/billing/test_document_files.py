@@ -1,5 +1,7 @@
 """Files of documents: archived as issued, kept while they are current, served in parts, and made whatever is missing."""
 
+import os
+import signal
 import subprocess
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -7,7 +9,8 @@ from email import message_from_bytes, policy
 import pytest
 from sqlalchemy import select
 
-from portal import clock, db
+from portal import clock, db, scheduling
+from portal.billing import queries
 from portal.billing.models import Invoice, InvoiceMail
 from portal.billing.service import documents, runs
 from portal.billing.service.documents import filing, logos
@@ -210,3 +213,32 @@ def test_nobody_gets_another_organizations_file(company, app):
         answer = client.get(path)
         assert answer.status_code in {403, 404}
         assert b"%PDF" not in answer.data
+
+
+def test_a_renderer_killed_in_the_middle_leaves_nothing_half_and_the_sweep_finds_it(acme, monkeypatch):
+    invoice_id = _invoice().id
+    child = os.fork()
+    if child == 0:
+        db.after_fork()
+        db.session.remove()
+        monkeypatch.setattr(filing, "typeset", lambda _sheet: os.kill(os.getpid(), signal.SIGKILL))
+        with db.unit_of_work():
+            documents.archive_invoice(invoice_id)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert _invoice().file_key is None
+    assert queries.invoices_to_archive(clock.now() + timedelta(days=365), limit=10) == [invoice_id]
+    with db.unit_of_work():
+        assert documents.archive_invoice(invoice_id) is True
+    assert pdf.is_whole(files.store().read(_invoice().file_key), "")
+
+
+def test_a_worker_of_the_queue_is_warm_before_it_forks(monkeypatch):
+    seen = []
+    monkeypatch.setattr(scheduling.pdf, "warm", lambda: seen.append("warm"))
+    monkeypatch.setattr(scheduling.gc, "freeze", lambda: seen.append("frozen"))
+    monkeypatch.setattr(scheduling.Worker, "work", lambda *_args, **_options: seen.append("working"))
+    scheduling.work_forever(["pdf"])
+    assert seen == ["warm", "frozen", "working"]
+    scheduling.work_forever(iter(["default"]))
+    assert seen == ["warm", "frozen", "working", "working"]

@@ -2,10 +2,13 @@ import gc
 import hashlib
 import io
 import logging
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from fontTools.ttLib import TTFont
 from pypdf import PdfReader
 
 from portal.billing.rules import Place
@@ -150,6 +153,50 @@ def test_long_names_stay_on_the_page():
     boxes = subprocess.run(["pdftotext", "-bbox", "-", "-"], input=pdf, capture_output=True, check=True).stdout.decode()
     rights = [float(part.split('"')[1]) for part in boxes.split("xMax=")[1:]]
     assert max(rights) < 595.3
+
+
+def test_a_name_of_ten_thousand_characters_is_printed_and_the_document_comes():
+    name = "".join(f"{number:05d}-" for number in range(1667))[:10_000]
+    made = paper.pdf(paper.document(recipient=paper.recipient(name=name), lines=[paper.line(1, detail=name)]))
+    text = "".join(_text(made).split())
+    assert text.count("01665") >= 2, "to its end, in the head and in the line"
+    assert NUMBER in text
+    assert f"Page{len(PdfReader(io.BytesIO(made)).pages)}of" in text
+    boxes = subprocess.run(["pdftotext", "-bbox", "-", "-"], input=made, capture_output=True, check=True).stdout.decode()
+    assert max(float(part.split('"')[1]) for part in boxes.split("xMax=")[1:]) < 595.3
+
+
+def test_what_no_font_has_is_a_box_and_the_document_comes():
+    words = _words(paper.pdf(paper.document(recipient=paper.recipient(name="Acme 𐎠 Ltd \x0b\x00"))))
+    assert "Acme" in words
+    assert "₹1,180.01" in words
+
+
+@pytest.mark.parametrize("file", ["none", "lohit"])
+def test_without_a_font_that_has_the_rupee_there_is_one_clear_error(tmp_path, file):
+    listed = subprocess.run(["fc-list", "Lohit Devanagari", "file"], capture_output=True, check=True, text=True).stdout.strip().rstrip(":")
+    folder = tmp_path / "fonts"
+    folder.mkdir()
+    if file == "lohit":
+        (folder / "latin.ttf").symlink_to(_without_rupee(Path(listed.splitlines()[0].rstrip(":")), tmp_path / "made.ttf"))
+    (tmp_path / "fonts.conf").write_text(f"<fontconfig><dir>{folder}</dir><cachedir>{tmp_path}/cache</cachedir></fontconfig>")
+    program = (
+        "from portal.gateways import pdf\n"
+        "try: pdf.render_pdf('<html lang=\"en\"><body><p>₹ 1</p></body></html>', title='Invoice 1')\n"
+        "except pdf.PdfFailed as failed: print(failed)"
+    )
+    environment = {**os.environ, "FONTCONFIG_FILE": str(tmp_path / "fonts.conf")}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True, env=environment)
+    assert "Invoice 1 wasn't made: " in run.stdout
+    assert "DejaVu" in run.stdout
+
+
+def _without_rupee(font, made):
+    opened = TTFont(font)
+    for table in opened["cmap"].tables:
+        table.cmap.pop(0x20B9, None)
+    opened.save(made)
+    return made
 
 
 def test_what_people_type_is_printed_and_never_run():
