@@ -1,8 +1,9 @@
-"""``flask users | jobs | demo``: each command says what it did and exits non-zero when it didn't."""
+"""``flask users | jobs | billing | demo``: each command says what it did and exits non-zero when it didn't."""
 
 import json
 import os
 import time
+from dataclasses import asdict
 from typing import NoReturn
 
 import click
@@ -15,19 +16,21 @@ from portal.accounts import service as accounts
 from portal.accounts.rules import PlatformRole
 from portal.accounts.schemas import Email
 from portal.audit.rules import SYSTEM
+from portal.billing import queries as billing
 from portal.errors import DomainError
 from portal.operations import queries as operations
 from portal.scheduling import schedule_forever, work_forever
 
 users = AppGroup("users", help="People and their platform roles.")
 jobs_group = AppGroup("jobs", help="Background jobs.")
+billing_group = AppGroup("billing", help="Money.")
 demo_group = AppGroup("demo", help="Made-up organizations to look at.")
 ROLES = click.Choice([role.value for role in PlatformRole])
 
 
 def register_commands(app: Flask) -> None:
     """Makes the commands known to ``flask``."""
-    for group in (users, jobs_group, demo_group):
+    for group in (users, jobs_group, billing_group, demo_group):
         app.cli.add_command(group)
 
 
@@ -109,6 +112,27 @@ def scheduler() -> None:
     os.environ["TZ"] = "UTC"  # rq-scheduler reads cron lines in the machine's zone
     time.tzset()
     schedule_forever()
+
+
+@billing_group.command("reconcile")
+@click.option("--organization", "organization_id", help="The id of one organization; without it all of them.")
+@click.option("--json", "as_json", is_flag=True, help="Prints the differences as JSON.")
+def reconcile(organization_id: str | None, *, as_json: bool) -> None:
+    """Computes every sum again by SQL alone; exits with 1 when one is off."""
+    if organization_id is not None and not db.is_id(organization_id):
+        _stop(f"{organization_id} is no id of an organization.")
+    found = billing.differences(organization_id)
+    if as_json:
+        click.echo(json.dumps([asdict(difference) for difference in found]))
+    else:
+        for off in found:
+            click.echo(
+                f"{off.check}: {off.subject} of organization {off.organization_id or '–'} is {off.found}, and must be {off.expected}."
+            )
+        if not found:
+            click.echo("Every sum is as it must be.")
+    if found:
+        raise SystemExit(1)
 
 
 @demo_group.command("load")

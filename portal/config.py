@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     supplier_lut: str = ""
     invoice_series: str = Field(default="PF", pattern=r"^[A-Z0-9]{1,4}$")
     credit_note_series: str = Field(default="PFCN", pattern=r"^[A-Z0-9]{1,4}$")
+    reminder_days: Annotated[tuple[int, ...], NoDecode] = (-7, 0, 7, 14, 30)
     draft_max_idle_hours: int = Field(default=24, ge=1)
     clock_file: Path | None = None
     rate_limits: Literal["on", "off"] = "on"
@@ -80,6 +81,16 @@ class Settings(BaseSettings):
     @classmethod
     def _lines(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split("|")) if isinstance(value, str) else value
+
+    @field_validator("reminder_days", mode="before")
+    @classmethod
+    def _days(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(sorted({int(part) for part in value.split(",") if part.strip()}))
+        except ValueError:
+            raise ValueError("it must be days after the due date such as -7,0,7,14,30, or empty for no reminders") from None
 
     @field_validator("database_url")
     @classmethod

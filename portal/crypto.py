@@ -83,8 +83,8 @@ def decrypt(stored: str, *, about: str) -> bytes:
     key_id, _separator, text = stored.partition(".")
     if key_id not in _keys:
         raise Undecipherable(f"the key {key_id!r} isn't among DATA_ENCRYPTION_KEYS")
-    sealed = base64.b64decode(text)
     try:
+        sealed = base64.b64decode(text, validate=True)
         return _keys[key_id].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], about.encode())
-    except InvalidTag:
+    except (InvalidTag, ValueError):
         raise Undecipherable("it was changed, or belongs elsewhere") from None

@@ -4,8 +4,6 @@ A request commits once, when its status is below 400 (``finish_request``); a job
 everyone else at most flushes.
 """
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,7 +31,6 @@ log = structlog.get_logger()
 
 Json = dict[str, Any]
 COPIED_AT_ONCE = 2_000
-_ROW_ENDS = "\x1e\r\n"  # the record separator of ASCII; line breaks make csv quote cells that have one
 
 
 class Base(DeclarativeBase):
@@ -119,6 +116,18 @@ def on_commit(act: Callable[[], None]) -> None:
     session().info.setdefault("on_commit", []).append(act)
 
 
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """A part of the present transaction that is taken back alone when anything is raised; acts held for the commit too."""
+    held = list(session().info.get("on_commit", []))
+    try:
+        with session.begin_nested():
+            yield
+    except BaseException:
+        session().info["on_commit"] = held
+        raise
+
+
 def read_only() -> None:
     """From here on the session of this request can't write (a GET writes nothing)."""
     session().info["read_only"] = True
@@ -181,24 +190,24 @@ def recordset(rows: Sequence[Mapping[str, Any]], *columns: str) -> TableValuedAl
     return func.jsonb_to_recordset(sent).table_valued(*(column(name, Text) for name in columns), name="new").render_derived(with_types=True)
 
 
-def copy_into(model: type[Base], columns: Sequence[str], rows: Iterable[Sequence[Any]], *, same: Mapping[str, str] | None = None) -> None:
+def copy_into(model: type[Base], columns: Sequence[str], rows: Iterable[Sequence[str]], *, same: Mapping[str, str] | None = None) -> None:
     """Inserts many rows as one COPY, in the present transaction; defaults of the model don't apply.
 
-    Rows are made while PostgreSQL takes those before. They travel as CSV, which Python writes at the speed of C; an empty
-    text is NULL where the column may be NULL.
+    Rows are made while PostgreSQL takes those before. An empty text is NULL where the column may be NULL.
 
     Args:
         model: The table.
         columns: Of ``rows``, in their order.
-        rows: Asked for a few thousand at a time.
+        rows: Values as PostgreSQL reads them; asked for a few thousand at a time.
         same: Columns that have one value in all rows, by plain texts without commas or quotes such as ids.
     """
     session.flush()
     session().info["wrote"] = True
     names = [*columns, *(same or {})]
-    filled = ", ".join(f'"{name}"' for name in names if not model.__table__.c[name].nullable)
+    nullable = ", ".join(f'"{name}"' for name in names if model.__table__.c[name].nullable)
+    nulls = f", FORCE_NULL ({nullable})" if nullable else ""
     quoted = ", ".join(f'"{name}"' for name in names)
-    statement = f'COPY "{model.__tablename__}" ({quoted}) FROM STDIN (FORMAT csv, FORCE_NOT_NULL ({filled}))'
+    statement = f'COPY "{model.__tablename__}" ({quoted}) FROM STDIN (FORMAT csv{nulls})'
     tail = "".join(f",{value}" for value in (same or {}).values())
     connection: Any = session.connection().connection.driver_connection
     left = iter(rows)
@@ -207,19 +216,14 @@ def copy_into(model: type[Base], columns: Sequence[str], rows: Iterable[Sequence
             copy.write(_as_csv(chunk, tail=tail))
 
 
-def _as_csv(rows: Sequence[Sequence[Any]], *, tail: str) -> str:
-    """CSV with a tail on each row. It is put in afterwards: that costs a third of writing it as cells."""
-    held = io.StringIO()
-    csv.writer(held, lineterminator=_ROW_ENDS).writerows(rows)
-    text_of = held.getvalue()
-    if text_of.count(_ROW_ENDS) == len(rows):
-        return text_of.replace(_ROW_ENDS, f"{tail}\r\n")
-    held = io.StringIO()  # a cell has the mark in it, so each row is ended by itself
-    for row in rows:
-        written = io.StringIO()
-        csv.writer(written, lineterminator="\n").writerow(row)
-        held.write(f"{written.getvalue()[:-1]}{tail}\r\n")
-    return held.getvalue()
+def _as_csv(rows: Sequence[Sequence[str]], *, tail: str) -> str:
+    """CSV with each cell in quotes and a tail on each row. ``csv.writer`` takes three times as long: it looks at every letter."""
+    cell_ends, row_ends = '","', f'"{tail}\n'
+    text_of = '"' + f'{row_ends}"'.join(map(cell_ends.join, rows)) + row_ends
+    if text_of.count('"') == 2 * sum(map(len, rows)):
+        return text_of
+    doubled = [[cell.replace('"', '""') for cell in row] for row in rows]  # a cell has a quotation mark of its own
+    return '"' + f'{row_ends}"'.join(map(cell_ends.join, doubled)) + row_ends
 
 
 def locked_by_name(name: str) -> None:

@@ -3,10 +3,12 @@
 from flask import Blueprint
 
 from portal.billing import api as billing_api
+from portal.billing.views import admin as billing_admin_views
 from portal.billing.views import archives as archives_views
 from portal.billing.views import credits as credits_views
 from portal.billing.views import documents as billing_views
 from portal.billing.views import refunds as refunds_views
+from portal.billing.views import statement as statement_views
 from portal.bookings import api as bookings_api
 from portal.bookings import views as bookings_views
 from portal.home import api as home_api
@@ -45,9 +47,12 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     bookings_api.bp,
     billing_views.bp,
     archives_views.bp,
+    statement_views.bp,
+    billing_admin_views.bp,
     credits_views.bp,
     refunds_views.bp,
     billing_api.bp,
+    billing_api.admin_bp,
     billing_api.credits_bp,
     billing_api.payments_bp,
     billing_api.webhooks_bp,

@@ -28,14 +28,13 @@ CREATE TRIGGER credit_ledger_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON 
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE FUNCTION balance_credits() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE pool credit_pools%ROWTYPE;
+DECLARE
+    pool credit_pools%ROWTYPE;
+    last credit_ledger%ROWTYPE;
 BEGIN
     SELECT * INTO STRICT pool FROM credit_pools WHERE organization_id = NEW.organization_id;
-    IF pool.entries = 0 AND pool.balance = 0 THEN
-        RETURN NULL;
-    END IF;
-    IF NOT EXISTS (SELECT FROM credit_ledger
-        WHERE organization_id = pool.organization_id AND position = pool.entries AND balance_after = pool.balance) THEN
+    SELECT * INTO last FROM credit_ledger WHERE organization_id = pool.organization_id ORDER BY position DESC LIMIT 1;
+    IF pool.entries <> coalesce(last.position, 0) OR pool.balance <> coalesce(last.balance_after, 0) THEN
         RAISE EXCEPTION 'a pool holds what the last row of its ledger says' USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;

@@ -67,6 +67,11 @@ class Action(StrEnum):
     PLAN_RETIRED = "PLAN_RETIRED"
     BOOKING_MADE = "BOOKING_MADE"
     INVOICE_GENERATED = "INVOICE_GENERATED"
+    INVOICE_PAID = "INVOICE_PAID"
+    INVOICE_CANCELLED = "INVOICE_CANCELLED"
+    CREDIT_NOTE_ISSUED = "CREDIT_NOTE_ISSUED"
+    CREDIT_NOTE_VOIDED = "CREDIT_NOTE_VOIDED"
+    CREDIT_PAID_OUT = "CREDIT_PAID_OUT"
 
     @property
     def label(self) -> str:
@@ -114,6 +119,11 @@ LABELS = {
     Action.PLAN_RETIRED: "Plan retired",
     Action.BOOKING_MADE: "Session booked",
     Action.INVOICE_GENERATED: "Invoice issued",
+    Action.INVOICE_PAID: "Payment on an invoice",
+    Action.INVOICE_CANCELLED: "Invoice cancelled",
+    Action.CREDIT_NOTE_ISSUED: "Credit note issued",
+    Action.CREDIT_NOTE_VOIDED: "Credit note voided",
+    Action.CREDIT_PAID_OUT: "Credit paid out",
 }
 
 

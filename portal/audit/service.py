@@ -74,4 +74,11 @@ def record_all(actor: Actor, action: Action, acts: Sequence[Act]) -> None:
         db.session.execute(insert(AuditRow), rows)
         return
     columns = ("id", *rows[0])
-    db.copy_into(AuditRow, columns, ((db.new_id(), *(json.dumps(v) if isinstance(v, dict) else v for v in row.values())) for row in rows))
+    db.copy_into(AuditRow, columns, ((db.new_id(), *map(_as_text, row.values())) for row in rows))
+
+
+def _as_text(value: object) -> str:
+    """A value of the log as PostgreSQL reads it."""
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return "" if value is None else str(value)

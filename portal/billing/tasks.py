@@ -1,6 +1,6 @@
 """Jobs about money."""
 
-from portal.billing.service import archives, documents, events, invoices, orders, refunds, runs
+from portal.billing.service import allocations, archives, documents, events, invoices, orders, reconciling, refunds, reminders, runs
 from portal.db import Json
 
 
@@ -40,8 +40,13 @@ def archive_invoice(invoice_id: str) -> Json:
     return {"archived": int(documents.archive_invoice(invoice_id))}
 
 
+def archive_credit_note(note_id: str) -> Json:
+    """Makes and keeps a credit note's PDF."""
+    return {"archived": int(documents.archive_credit_note(note_id))}
+
+
 def send_invoice(mail_id: str) -> Json:
-    """Mails an invoice."""
+    """Mails an invoice, a reminder of it, or a credit note to it."""
     return {"sent": int(documents.send_invoice(mail_id))}
 
 
@@ -53,3 +58,18 @@ def build_archive(archive_id: str) -> Json:
 def forget_archives() -> Json:
     """Deletes ZIPs that were kept for a week."""
     return {"job": "billing-forget-archives", "forgotten": archives.forget_archives()}
+
+
+def return_excess(return_id: str) -> Json:
+    """Has the provider pay back what an invoice didn't need any more."""
+    return {"done": int(allocations.give_back(return_id))}
+
+
+def remind() -> Json:
+    """Writes the reminders that are due; the mails go out by jobs that this rings."""
+    return {"job": "billing-reminders", **reminders.remind()}
+
+
+def reconcile() -> Json:
+    """Computes every sum again, and alarms when one is off."""
+    return {"job": "billing-reconcile", **reconciling.reconcile()}

@@ -14,7 +14,7 @@ HIGHEST_PRICE = 10_000_000_00
 
 
 Title = Annotated[str, StringConstraints(min_length=2, max_length=120, pattern=r"^[^\x00-\x1f]*$")]
-Paise = Annotated[int, Field(ge=100, le=HIGHEST_PRICE)]
+Paise = Annotated[int, Field(strict=True, ge=100, le=HIGHEST_PRICE)]
 Minutes = Annotated[int, Field(ge=5, le=1440)]
 
 

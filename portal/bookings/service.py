@@ -107,11 +107,14 @@ def change_plan(plan_id: str, data: PlanPatch, *, organization: Organization, ac
         raise NotFound("There is no such plan.", code="PLAN_NOT_FOUND")
     if data.consultant_id is not None:
         _require_consultant(data.consultant_id)
-    changes = data.model_dump(exclude_unset=True)
+    wanted = data.model_dump(exclude_unset=True)
+    changes = {name: value for name, value in wanted.items() if value != getattr(plan, name)}
     before = {name: getattr(plan, name) for name in changes}
     for name, value in changes.items():
         setattr(plan, name, value)
     db.session.flush()
+    if not changes:
+        return plan
     audit.record(
         actor,
         Action.PLAN_CHANGED,
@@ -194,7 +197,8 @@ def checkout(data: CheckoutIn, *, organization: Organization | None, learner: Us
         db.session.add(booking)
     after = {"plan": plan.title, "startsAt": starts_at.isoformat(), "amount": payment.amount, "paymentMethod": payment.payment_method}
     audit.record(actor, Action.BOOKING_MADE, _subject(booking), organization_id=booking.organization_id, after=after)
-    payments.draw(payment, member_id=actor.membership_id)
+    member = members.membership(organization.id, learner.id) if organization else None
+    payments.draw(payment, member_id=member.id if member else None)
     if payment.status is PaymentStatus.PENDING:
         url = f"{config.current().base_url}/bookings/{booking.id}"
         asked = orders.Asked(amount=payment.amount, description=plan.title, payer_email=learner.email, return_url=url)

@@ -30,6 +30,7 @@ ADMIN_LINKS = (
     ("All organizations", "shield-check", "verification"),
     ("Consultants", "briefcase", "providers"),
     ("Refunds", "undo-2", "refunds"),
+    ("Invoicing", "receipt", "billing_admin"),
 )
 RECENT = 8
 

@@ -32,9 +32,11 @@ def sweep() -> Json:
         "billing-final-invoice": billing.awaiting_final_invoice(limit=AT_ONCE),
         "billing-ask-order": billing.orders_to_ask(at, limit=AT_ONCE),
         "billing-move-refund": billing.refunds_to_move(at, limit=AT_ONCE),
+        "billing-return-excess": billing.returns_to_move(at, limit=AT_ONCE),
         "billing-handle-event": billing.events_to_handle(at - A_WHILE, limit=AT_ONCE),
         "bookings-settle-payment": billing.payments_to_settle(limit=AT_ONCE),
         "billing-archive-invoice": billing.invoices_to_archive(at - A_WHILE, limit=AT_ONCE),
+        "billing-archive-credit-note": billing.notes_to_archive(at - A_WHILE, limit=AT_ONCE),
         "billing-build-archive": billing.archives_to_build(at, limit=AT_ONCE),
         "sandbox-send-webhook": sandbox.webhooks_to_send(limit=AT_ONCE),
     }

@@ -18,7 +18,7 @@ from portal.orgs import queries
 from portal.orgs.models import Membership, Organization
 from portal.orgs.rules import MembershipStatus, Role, Status
 from portal.orgs.service import require_open
-from portal.web.gates import client_address, named, require_user
+from portal.web.gates import admin, client_address, named, require_user
 from portal.web.page import redirect_to
 from portal.web.transactions import SAFE_METHODS
 
@@ -45,8 +45,15 @@ class Access:
         return self.role.rank >= minimum.rank
 
 
-def require_org_access(organization: Organization | None, minimum_role: Role, *, user: User, ip: str | None) -> Access:
+def require_org_access(organization: Organization | None, minimum_role: Role, *, user: User, ip: str | None, books: bool = False) -> Access:
     """Lets a user through, or says why not.
+
+    Args:
+        organization: The one that was asked for, if there is one.
+        minimum_role: What the act needs.
+        user: Who asks.
+        ip: From where, for the audit log.
+        books: It is about documents and money, which outlive the organization: platform admins get through to a deactivated one.
 
     Raises:
         NotFound: There is no such organization, or it is a draft.
@@ -54,7 +61,7 @@ def require_org_access(organization: Organization | None, minimum_role: Role, *,
     """
     if organization is None or organization.status is Status.DRAFT:
         raise NotFound("There is no such organization.", code="ORGANIZATION_NOT_FOUND")
-    if organization.status is Status.DEACTIVATED:
+    if organization.status is Status.DEACTIVATED and not (books and user.is_platform_admin):
         raise Forbidden("Organization has been deactivated", code="ORGANIZATION_DEACTIVATED")
     membership = queries.membership(organization.id, user.id)
     if user.is_platform_admin:
@@ -94,27 +101,49 @@ def require_member(access: Access) -> None:
         raise Forbidden("Not a member of this organization", code="NOT_A_MEMBER")
 
 
-def org(minimum_role: Role) -> Callable[[View], View]:
+def org(minimum_role: Role, *, books: bool = False) -> Callable[[View], View]:
     """Marks a route as behind the gate; the view gets ``access`` in place of ``slug`` or ``organization_id``.
 
     A suspended organization is read-only: it answers whatever would change it with a 409.
+
+    Args:
+        minimum_role: What a member needs at least.
+        books: As ``require_org_access``; platform admins may also settle what a closed organization owes.
     """
 
     def wrap(view: View) -> View:
         @wraps(view)
         def gated(**values: Any) -> Any:  # noqa: ANN401 - as the view
             user = require_user()
-            slug, organization_id = values.pop("slug", None), values.pop("organization_id", None)
-            found = queries.by_slug(slug) if slug is not None else queries.by_id(organization_id)
-            access = require_org_access(found, minimum_role, user=user, ip=client_address())
+            access = require_org_access(_asked_for(values), minimum_role, user=user, ip=client_address(), books=books)
             g.access = access
-            if request.method not in SAFE_METHODS:
+            if request.method not in SAFE_METHODS and not (books and user.is_platform_admin):
                 require_open(access.organization)
             return view(access=access, **values)
 
         return named(gated, f"org({minimum_role})")  # type: ignore[return-value] # wraps() keeps the view's own shape
 
     return wrap
+
+
+def bookkeeper(view: View) -> View:
+    """Marks a route as for platform admins who keep an organization's books, also a suspended or deactivated one's."""
+
+    @admin
+    @wraps(view)
+    def gated(**values: Any) -> Any:  # noqa: ANN401 - as the view
+        found, user = _asked_for(values), require_user()
+        access = require_org_access(found, Role.ORG_OWNER, user=user, ip=client_address(), books=True)
+        g.access = access
+        return view(access=access, **values)
+
+    return gated  # type: ignore[return-value] # wraps() keeps the view's own shape
+
+
+def _asked_for(values: dict[str, Any]) -> Organization | None:
+    """The organization of a URL, whose name for it is taken out of its values."""
+    slug, organization_id = values.pop("slug", None), values.pop("organization_id", None)
+    return queries.by_slug(slug) if slug is not None else queries.by_id(organization_id)
 
 
 def draft_creator(view: View) -> View:

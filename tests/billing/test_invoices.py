@@ -138,7 +138,7 @@ def test_a_sent_invoice_may_be_given_its_file_and_be_cancelled(acme):
     run_month()
     with db.database.engine.begin() as connection:
         assert connection.execute(text("UPDATE invoices SET file_key = 'a/b.pdf'")).rowcount == 1
-        assert connection.execute(text("UPDATE invoices SET status = 'CANCELLED'")).rowcount == 1
+        assert connection.execute(text("UPDATE invoices SET status = 'CANCELLED', cancelled_at = now()")).rowcount == 1
 
 
 def test_two_runs_at_once_share_the_organizations_and_bill_each_once(rung, app, monkeypatch):

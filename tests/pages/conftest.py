@@ -11,7 +11,9 @@ from portal.accounts.models import MailedLink
 from portal.accounts.rules import LinkPurpose, PlatformRole
 from portal.accounts.schemas import SignUpIn
 from portal.billing.models import Invoice
-from portal.billing.service import archives, invoices
+from portal.billing.rules import ReasonCode
+from portal.billing.schemas import CreditNoteIn
+from portal.billing.service import archives, credit_notes, invoices
 from portal.gateways import payments
 from portal.invites.models import Invitation
 from portal.invites.service import imports, invitations, mails, verdicts
@@ -45,7 +47,11 @@ def scene(rung, app) -> Scene:
             world.add_member(company.organization, learner, Role.ORG_LEARNER)
             booking = world.book(company, learner)
         with clock.as_of(datetime(2026, 10, 12, 10, tzinfo=UTC)), db.unit_of_work():
-            invoices.issue_now(company.organization.id, actor=world.as_self(company.owner))
+            invoice = invoices.issue_now(company.organization.id, actor=world.as_self(company.owner))
+            data = CreditNoteIn(amount=10_000, reason="The room was loud", reason_code=ReasonCode.GOODWILL)
+            note = credit_notes.issue_by_hand(invoice.id, data, actor=world.as_self(company.owner))
+        with clock.as_of(datetime(2026, 10, 13, 9, tzinfo=UTC)):
+            world.book(company, learner, hours=30)
         organization = db.session.get_one(Organization, company.organization.id)
         with db.unit_of_work():
             people = [invitations.Person("dev@acme.test", "Dev", Role.ORG_LEARNER)]
@@ -68,8 +74,9 @@ def scene(rung, app) -> Scene:
             archives.build_archive(archive.id)
         invitation = db.session.scalars(select(Invitation)).one()
         values = {
-            "invoice_id": db.session.scalars(select(Invoice.id)).one(),
             "archive_id": archive.id,
+            "invoice_id": invoice.id,
+            "note_id": note.id,
             "invitation_id": invitation.id,
             "import_id": batch.id,
             "plan_id": company.plan.id,

@@ -17,6 +17,10 @@ NO_PAGES = {
     "operations.readyz",
     "archives.download",
     "billing.pdf",
+    "statement.pdf",
+    "billing.note_pdf",
+    "billing.export",
+    "statement.export",
     "members.export",
     "invites.refused_rows",
     "setup.refused_rows",
@@ -74,7 +78,7 @@ def test_every_page_keeps_to_the_rules_for_everybody(app, scene, statements, who
 def test_pages_of_an_organization_without_anything_say_what_to_do_next(app, scene):
     client = world.sign_in(app.test_client(), scene.stranger)
     for name, words in {
-        "billing": "No invoices yet",
+        "billing": "No documents yet",
         "plans": "No plans yet",
         "book": "Nothing can be booked yet",
         "invitations": "No pending invitations",

@@ -30,11 +30,15 @@ class Invoice(Identified, Base):
         CheckConstraint("cgst = sgst", name="equal_halves"),
         CheckConstraint("(purpose = 'PERIOD') = (billing_cycle_start IS NOT NULL AND billing_cycle_end IS NOT NULL)", name="period"),
         CheckConstraint("billing_cycle_start < billing_cycle_end", name="period_order"),
+        CheckConstraint("(purpose = 'PURCHASE') = (purchase_id IS NOT NULL)", name="purchase"),
+        CheckConstraint("(status = 'CANCELLED') = (cancelled_at IS NOT NULL)", name="cancelled"),
+        UniqueConstraint("purchase_id"),
         ExcludeConstraint(("organization_id", "="), (_period, "&&"), name="ex_invoices_period", using="gist", where=_live_period),
         Index("ix_invoices_organization_id_issued_at", "organization_id", "issued_at", "id"),
     )
 
     organization_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("organizations.id"))
+    purchase_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("credit_purchases.id"))
     purpose: Mapped[Purpose] = mapped_column(Enum(Purpose, native_enum=False, length=10))
     status: Mapped[InvoiceStatus] = mapped_column(Enum(InvoiceStatus, native_enum=False, length=10))
     number: Mapped[str | None]
@@ -61,6 +65,8 @@ class Invoice(Identified, Base):
     auto_generated: Mapped[bool]
     file_key: Mapped[str | None]
     created_at: Mapped[datetime]
+    cancelled_at: Mapped[datetime | None]
+    cancel_reason: Mapped[str | None]
 
     organization: Mapped[Organization] = relationship(lazy="raise")
 
@@ -89,15 +95,16 @@ class InvoiceLine(Identified, Base):
 
 
 class InvoiceMail(Delivered, Identified, Base):
-    """A mail about an invoice, with its PDF."""
+    """A mail about an invoice, or about a credit note to it, with the document's PDF."""
 
     __tablename__ = "invoice_mails"
     __table_args__ = (
-        UniqueConstraint("invoice_id", "occasion"),
+        UniqueConstraint("invoice_id", "occasion", "credit_note_id", postgresql_nulls_not_distinct=True),
         Index("ix_invoice_mails_due", "delivery_due_at", postgresql_where=text(f"delivery = '{Delivery.QUEUED}'")),
     )
 
     invoice_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("invoices.id"))
+    credit_note_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("credit_notes.id"))
     occasion: Mapped[str]
     recipients: Mapped[list[str]] = mapped_column(JSONB)
     created_at: Mapped[datetime]
@@ -131,3 +138,4 @@ class BillingRun(Identified, Base):
     payments: Mapped[int] = mapped_column(default=0)
     amount: Mapped[int] = mapped_column(default=0)
     failures: Mapped[list[Json]] = mapped_column(JSONB, default=list)
+    skipped: Mapped[Json] = mapped_column(JSONB, default=dict, server_default=text("'{}'::jsonb"))

@@ -84,7 +84,7 @@ class Refund(Identified, Base):
 
 
 class GatewayOrder(Identified, Base):
-    """Money that was asked for at a provider, for one payment or one purchase of credits. Its id is the key of the call.
+    """Money that was asked for at a provider, for one payment, one purchase of credits or an invoice. Its id is the key of the call.
 
     ``amount`` is what is charged. ``ask_at`` is when the sweep asks the provider again.
     """
@@ -94,13 +94,15 @@ class GatewayOrder(Identified, Base):
         UniqueConstraint("provider", "order_id"),
         UniqueConstraint("payment_id"),
         UniqueConstraint("purchase_id"),
-        CheckConstraint("num_nonnulls(payment_id, purchase_id) = 1", name="one_subject"),
+        CheckConstraint("num_nonnulls(payment_id, purchase_id, invoice_id) = 1", name="one_subject"),
+        Index("ix_gateway_orders_invoice_id", "invoice_id"),
         CheckConstraint("status = 'NEW' OR order_id IS NOT NULL OR status = 'FAILED'", name="opened"),
         Index("ix_gateway_orders_ask_at", "ask_at", postgresql_where=text("status IN ('NEW', 'OPEN')")),
     )
 
     payment_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("payments.id"))
     purchase_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("credit_purchases.id"))
+    invoice_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("invoices.id"))
     provider: Mapped[str]
     order_id: Mapped[str | None]
     pay_url: Mapped[str | None]

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from portal import db
-from portal.billing.models import DocumentArchive, Invoice
+from portal.billing.models import CreditNote, DocumentArchive, Invoice
 from portal.billing.rules import InvoiceStatus
 from portal.billing.rules.archives import ArchiveStatus
 
@@ -32,14 +32,18 @@ def archives_of(organization_id: str, *, limit: int) -> Sequence[DocumentArchive
 
 def count_issued(organization_id: str, *, since: date, until: date) -> int:
     """How many documents were issued on these days."""
-    statement = select(func.count()).select_from(Invoice).where(_issued(organization_id, since=since, until=until))
-    return db.session.scalar(statement) or 0
+    invoices = select(func.count()).select_from(Invoice).where(_sent(organization_id, since=since, until=until)).scalar_subquery()
+    notes = select(func.count()).select_from(CreditNote).where(_credited(organization_id, since=since, until=until)).scalar_subquery()
+    return db.session.scalar(select(invoices + notes)) or 0
 
 
-def invoices_issued(organization_id: str, *, since: date, until: date) -> Sequence[Invoice]:
-    """Sent and cancelled invoices of these days, by number."""
-    statement = select(Invoice).where(_issued(organization_id, since=since, until=until))
-    return db.session.scalars(statement.order_by(Invoice.issue_date, Invoice.number)).all()
+def documents_issued(organization_id: str, *, since: date, until: date) -> Sequence[Invoice | CreditNote]:
+    """Sent and cancelled invoices of these days by number, then credit notes, void ones too."""
+    invoices = select(Invoice).where(_sent(organization_id, since=since, until=until)).order_by(Invoice.issue_date, Invoice.number)
+    notes = (
+        select(CreditNote).where(_credited(organization_id, since=since, until=until)).order_by(CreditNote.issue_date, CreditNote.number)
+    )
+    return [*db.session.scalars(invoices), *db.session.scalars(notes)]
 
 
 def archives_to_build(at: datetime, *, limit: int) -> Sequence[str]:
@@ -61,9 +65,13 @@ def archives_to_forget(at: datetime, *, limit: int) -> Sequence[DocumentArchive]
     return db.session.scalars(statement.limit(limit)).all()
 
 
-def _issued(organization_id: str, *, since: date, until: date) -> ColumnElement[bool]:
+def _sent(organization_id: str, *, since: date, until: date) -> ColumnElement[bool]:
     return and_(
         Invoice.organization_id == organization_id,
         Invoice.status != InvoiceStatus.DRAFT,
         Invoice.issue_date.between(since, until),
     )
+
+
+def _credited(organization_id: str, *, since: date, until: date) -> ColumnElement[bool]:
+    return and_(CreditNote.organization_id == organization_id, CreditNote.issue_date.between(since, until))

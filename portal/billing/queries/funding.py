@@ -1,58 +1,16 @@
-"""What an organization owes and has: exposure, credits, refunds. Amounts are paise."""
+"""Payments by gateway, credits and refunds. Amounts are paise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import contains_eager
 
-from portal import config, db
-from portal.billing.models import CreditPool, CreditPurchase, GatewayEvent, GatewayOrder, Invoice, LedgerRow, Payment, Refund
-from portal.billing.queries.unbilled import is_unbilled
-from portal.billing.rules import GatewayOrderStatus, InvoiceStatus, PaymentStatus, Place, RefundStatus, refundable, with_tax
+from portal import db
+from portal.billing.models import CreditPool, CreditPurchase, GatewayEvent, GatewayOrder, GatewayReturn, LedgerRow, Payment, Refund
+from portal.billing.rules import GatewayOrderStatus, PaymentStatus, RefundStatus, refundable
 from portal.money import Paise
 from portal.orgs.models import Organization
-
-
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """What an organization owes.
-
-    Attributes:
-        unbilled: Of payments that no invoice has billed yet, net of refunds, before GST.
-        outstanding: On issued invoices.
-        total: All of it, with the GST that the unbilled part will carry.
-    """
-
-    unbilled: Paise
-    outstanding: Paise
-    total: Paise
-
-
-def place_of(organization: Organization) -> Place:
-    """Where supplies to an organization come from and go to, as it stands now."""
-    supplier_state = config.current().supplier_state_code
-    return Place(
-        supplier_state=supplier_state,
-        # IGST Act, section 12(2)(b)(ii): with no address on record, the place of supply is the supplier's.
-        buyer_state=organization.state_code or supplier_state,
-        buyer_country=organization.country,
-        is_sez=organization.is_sez,
-    )
-
-
-def exposure(organization: Organization) -> Exposure:
-    """What an organization owes now."""
-    net = func.coalesce(func.sum(Payment.amount - Payment.refunded_amount), 0)
-    waiting = select(net).where(Payment.organization_id == organization.id, is_unbilled()).scalar_subquery()
-    issued = (
-        select(func.coalesce(func.sum(Invoice.amount), 0))
-        .where(Invoice.organization_id == organization.id, Invoice.status == InvoiceStatus.SENT)
-        .scalar_subquery()
-    )
-    unbilled, outstanding = map(int, db.session.execute(select(waiting, issued)).one())
-    return Exposure(unbilled, outstanding, outstanding + with_tax(unbilled, place_of(organization)))
 
 
 def pool(organization_id: str) -> CreditPool:
@@ -122,6 +80,13 @@ def refunds_to_move(at: datetime, *, limit: int) -> Sequence[str]:
     """Ids of refunds by card whose money hasn't moved, for the sweep."""
     statement = select(Refund.id).where(Refund.status == RefundStatus.PENDING, Refund.due_at <= at).order_by(Refund.due_at).limit(limit)
     return db.session.scalars(statement).all()
+
+
+def returns_to_move(at: datetime, *, limit: int) -> Sequence[str]:
+    """Ids of money to be given back of invoices' online payments that hasn't moved, for the sweep."""
+    is_due = GatewayReturn.due_at <= at
+    statement = select(GatewayReturn.id).where(GatewayReturn.status == RefundStatus.PENDING, is_due).order_by(GatewayReturn.due_at)
+    return db.session.scalars(statement.limit(limit)).all()
 
 
 def events_to_handle(before: datetime, *, limit: int) -> Sequence[str]:

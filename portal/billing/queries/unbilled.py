@@ -1,16 +1,20 @@
 """What no invoice has billed yet, and who is due."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, Date, Select, and_, cast, exists, func, select
 
 from portal import db
 from portal.billing.models import BillingRun, Invoice, Payment
-from portal.billing.rules import InvoiceStatus, PaymentMethod, PaymentStatus, Purpose
+from portal.billing.rules import DEFAULT_SAC, InvoiceStatus, PaymentMethod, PaymentStatus, Purpose
 from portal.billing.rules.runs import RunStatus
 from portal.orgs.models import Organization
 from portal.orgs.rules import BillingMode, Status
+
+_net = Payment.amount - Payment.refunded_amount
 
 
 def is_unbilled() -> ColumnElement[bool]:
@@ -32,15 +36,53 @@ def is_to_be_billed(end: datetime) -> ColumnElement[bool]:
     )
 
 
-def unbilled_payments(organization_ids: Sequence[str], *, before: datetime) -> Sequence[Payment]:
-    """Unbilled payments made before an instant, in the order in which their lines are printed."""
+@dataclass(frozen=True, slots=True)
+class ToBill:
+    """What is unbilled of one organization: how much before GST, of how many payments, and when the oldest was made."""
+
+    taxable: int
+    payments: int
+    oldest_at: datetime
+
+
+def totals_to_bill(organization_ids: Sequence[str], *, before: datetime) -> dict[str, ToBill]:
+    """Organization → what its next invoice bills; those with nothing to bill are left out."""
     statement = (
-        select(Payment)
-        .where(Payment.organization_id.in_(organization_ids), is_unbilled(), Payment.created_at < before)
-        .order_by(Payment.organization_id, Payment.session_starts_at, Payment.id)
-        .execution_options(populate_existing=True)
+        select(Payment.organization_id, func.sum(_net), func.count(), func.min(Payment.created_at))
+        .where(Payment.organization_id.in_(organization_ids), is_unbilled(), Payment.created_at < before, _net > 0)
+        .group_by(Payment.organization_id)
     )
-    return db.session.scalars(statement).all()
+    rows = db.session.execute(statement)
+    return {str(organization_id): ToBill(int(taxable), count, oldest) for organization_id, taxable, count, oldest in rows}
+
+
+def lines_to_bill(organization_ids: Sequence[str], *, before: datetime) -> Select[Any]:
+    """The lines of the next invoices, as a query: the run inserts what it finds, the preview reads it.
+
+    Columns: ``organization_id, payment_id, position, description, detail, sac_code, amount`` (paise, net of refunds) and
+    ``session_date`` in the organization's zone.
+    """
+    order = (Payment.session_starts_at, Payment.id)
+    local = func.timezone(Organization.time_zone, Payment.session_starts_at)
+    return (
+        select(
+            Payment.organization_id.label("organization_id"),
+            Payment.id.label("payment_id"),
+            func.row_number().over(partition_by=Payment.organization_id, order_by=order).label("position"),
+            (func.initcap(Payment.plan_type) + ": " + Payment.plan_title).label("description"),
+            (Payment.learner_name + " with " + Payment.consultant_name).label("detail"),
+            func.coalesce(func.nullif(Payment.sac_code, ""), DEFAULT_SAC).label("sac_code"),
+            _net.label("amount"),
+            cast(local, Date).label("session_date"),
+        )
+        .join(Organization, Organization.id == Payment.organization_id)
+        .where(Payment.organization_id.in_(organization_ids), is_unbilled(), Payment.created_at < before, _net > 0)
+    )
+
+
+def is_refunded_in_full(organization_ids: Sequence[str], *, before: datetime) -> ColumnElement[bool]:
+    """The condition under which a payment is settled without a line."""
+    return and_(Payment.organization_id.in_(organization_ids), is_unbilled(), Payment.created_at < before, _net == 0)
 
 
 def last_period_ends(organization_ids: Sequence[str]) -> dict[str, datetime]:
@@ -70,6 +112,11 @@ def skipped(end: datetime, *, billed_now: int) -> dict[str, int]:
 def is_month_open(end: datetime) -> bool:
     """Whether the monthly run of the month that ends at ``end`` was missed, or isn't done."""
     return db.session.scalar(select(BillingRun.status).where(BillingRun.period_end == end)) is not RunStatus.DONE
+
+
+def newest_runs(*, limit: int) -> Sequence[BillingRun]:
+    """The monthly runs, newest first."""
+    return db.session.scalars(select(BillingRun).order_by(BillingRun.period_end.desc()).limit(limit)).all()
 
 
 def awaiting_final_invoice(*, limit: int) -> Sequence[str]:

@@ -1,6 +1,22 @@
 """Billing's decisions and sums: values in, values out."""
 
+from portal.billing.rules.credit_notes import (
+    Amounts,
+    CreditNoteKind,
+    CreditNoteStatus,
+    Item,
+    MovementKind,
+    ReasonCode,
+    check_items,
+    kind_of,
+    oldest_first,
+    reversed_tax,
+    shares,
+    spread,
+)
+from portal.billing.rules.credit_notes import display_status as note_status
 from portal.billing.rules.documents import DocumentLine, InvoiceDocument, Party, PaymentStatusText, TaxRow, upi_uri
+from portal.billing.rules.dunning import Bucket, ageing, reminder_due
 from portal.billing.rules.funding import HELD_FOR, METHODS, check_contract, check_limit, insufficient_credits, refundable, with_tax
 from portal.billing.rules.gst import DEFAULT_SAC, STANDARD_RATE, Place, Tax, TaxKind, tax
 from portal.billing.rules.numbering import credit_note_number, invoice_number
@@ -14,6 +30,7 @@ from portal.billing.rules.periods import (
 )
 from portal.billing.rules.standing import payment_status
 from portal.billing.rules.states import (
+    AllocationMethod,
     DisplayStatus,
     GatewayOrderStatus,
     InvoiceStatus,
@@ -30,12 +47,19 @@ __all__ = [
     "HELD_FOR",
     "METHODS",
     "STANDARD_RATE",
+    "AllocationMethod",
+    "Amounts",
+    "Bucket",
+    "CreditNoteKind",
+    "CreditNoteStatus",
     "DisplayStatus",
     "DocumentLine",
     "GatewayOrderStatus",
     "InvoiceDocument",
     "InvoiceStatus",
+    "Item",
     "LedgerReason",
+    "MovementKind",
     "Party",
     "PaymentMethod",
     "PaymentStatus",
@@ -43,23 +67,33 @@ __all__ = [
     "Place",
     "PurchaseStatus",
     "Purpose",
+    "ReasonCode",
     "RefundStatus",
     "Tax",
     "TaxKind",
     "TaxRow",
+    "ageing",
     "billing_period",
     "check_contract",
+    "check_items",
     "check_limit",
     "credit_note_number",
     "display_status",
     "due_date",
     "insufficient_credits",
     "invoice_number",
+    "kind_of",
     "month_before",
     "month_start",
+    "note_status",
+    "oldest_first",
     "payment_status",
     "refundable",
+    "reminder_due",
+    "reversed_tax",
     "run_period_end",
+    "shares",
+    "spread",
     "tax",
     "upi_uri",
     "with_tax",

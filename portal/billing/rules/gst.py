@@ -49,6 +49,16 @@ class Tax:
         return self.cgst + self.sgst + self.igst
 
 
+def tax_of_kind(kind: TaxKind, taxable: Paise, *, rate: BasisPoints) -> Tax:
+    """The tax of a kind that is known already, as on a document that was issued; see ``Place.tax``."""
+    if kind is TaxKind.EXPORT:
+        return Tax(cgst=0, sgst=0, igst=0, rate=0, kind=kind)
+    if kind is TaxKind.INTRA:
+        half = half_up(taxable * rate, 2 * WHOLE)
+        return Tax(cgst=half, sgst=half, igst=0, rate=rate, kind=kind)
+    return Tax(cgst=0, sgst=0, igst=share(taxable, rate), rate=rate, kind=kind)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a supply comes from and goes to; decides the kind of tax.
@@ -109,13 +119,7 @@ class Place:
         Raises:
             Invalid: As ``kind``.
         """
-        kind = self.kind
-        if kind is TaxKind.EXPORT:
-            return Tax(cgst=0, sgst=0, igst=0, rate=0, kind=kind)
-        if kind is TaxKind.INTRA:
-            half = half_up(taxable * rate, 2 * WHOLE)
-            return Tax(cgst=half, sgst=half, igst=0, rate=rate, kind=kind)
-        return Tax(cgst=0, sgst=0, igst=share(taxable, rate), rate=rate, kind=kind)
+        return tax_of_kind(self.kind, taxable, rate=rate)
 
     def endorsement(self, *, lut: str = "") -> str:
         """What the document must say of a zero-rated supply (CGST rule 46, proviso); empty for any other.

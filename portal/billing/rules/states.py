@@ -118,3 +118,18 @@ class PaymentStatus(StrEnum):
     def label(self) -> str:
         """The plain name."""
         return self.value.capitalize()
+
+
+class AllocationMethod(StrEnum):
+    """How money for an invoice came: ONLINE through the gateway, the others recorded by a platform admin."""
+
+    ONLINE = "ONLINE"
+    BANK_TRANSFER = "BANK_TRANSFER"
+    UPI = "UPI"
+    CHEQUE = "CHEQUE"
+    OTHER = "OTHER"
+
+    @property
+    def label(self) -> str:
+        """The plain name."""
+        return {"UPI": "UPI"}.get(self.value, self.value.replace("_", " ").capitalize())

@@ -11,9 +11,9 @@ from sqlalchemy import select
 
 from portal import clock, db, queue
 from portal.billing import queries
-from portal.billing.models import DocumentArchive, Invoice
+from portal.billing.models import CreditNote, DocumentArchive, Invoice
 from portal.billing.rules.archives import MOST_ATTEMPTS, ArchiveStatus, check_period
-from portal.billing.service.documents import Pdf, file_name, original, original_invoice_sheet
+from portal.billing.service.documents import Pdf, file_name, original, original_credit_note_sheet, original_invoice_sheet
 from portal.errors import NotFound, Unavailable
 from portal.gateways import files
 from portal.money import plain_amount
@@ -124,37 +124,38 @@ def _claimed(archive_id: str) -> DocumentArchive | None:
 
 
 def _fill(file: IO[bytes], row: DocumentArchive) -> None:
-    invoices = queries.invoices_issued(row.organization_id, since=row.since, until=row.until)
-    row.total = len(invoices)
+    issued = queries.documents_issued(row.organization_id, since=row.since, until=row.until)
+    row.total = len(issued)
     with ZipFile(file, "w", ZIP_STORED) as archive:  # PDFs are compressed already
-        for at, (invoice, pdf) in enumerate(_originals(invoices), start=1):
-            archive.writestr(_entry(pdf.name, invoice), pdf.content)
+        for at, (document, pdf) in enumerate(_originals(issued), start=1):
+            archive.writestr(_entry(pdf.name, document), pdf.content)
             row.done = at
             if at % SAY_EVERY == 0:
                 row.claimed_at = clock.now()
                 db.checkpoint()
-        archive.writestr(_entry("contents.csv", invoices[-1]), _contents(invoices))
+        archive.writestr(_entry("contents.csv", issued[-1]), _contents(issued))
 
 
-def _originals(invoices: Sequence[Invoice]) -> Iterator[tuple[Invoice, Pdf]]:
-    for invoice in invoices:
-        sheet = original_invoice_sheet(invoice)
+def _originals(issued: Sequence[Invoice | CreditNote]) -> Iterator[tuple[Invoice | CreditNote, Pdf]]:
+    for document in issued:
+        sheet = original_invoice_sheet(document) if isinstance(document, Invoice) else original_credit_note_sheet(document)
         with db.outside():
-            pdf = original(sheet, file_key=invoice.file_key)
-        yield invoice, pdf
+            pdf = original(sheet, file_key=document.file_key)
+        yield document, pdf
 
 
-def _entry(name: str, invoice: Invoice) -> ZipInfo:
+def _entry(name: str, document: Invoice | CreditNote) -> ZipInfo:
     """A file in the ZIP, dated as the document is: the same documents give the same bytes."""
-    day = invoice.issue_date
+    day = document.issue_date
     assert day
     return ZipInfo(name, (day.year, day.month, day.day, 0, 0, 0))
 
 
-def _contents(invoices: Sequence[Invoice]) -> bytes:
-    """A table of what is in the ZIP, for the one who files it; amounts in rupees."""
+def _contents(issued: Sequence[Invoice | CreditNote]) -> bytes:
+    """A table of what is in the ZIP, for the one who files it; amounts in rupees, of credit notes below zero."""
     rows = []
-    for one in invoices:
-        amounts = map(plain_amount, (one.taxable_amount, one.cgst, one.sgst, one.igst, one.amount))
-        rows.append(("Invoice", one.number, one.issue_date, *amounts, file_name(one.number or "")))
+    for one in issued:
+        kind, sign = ("Invoice", 1) if isinstance(one, Invoice) else ("Credit note", -1)
+        amounts = [plain_amount(sign * amount) for amount in (one.taxable_amount, one.cgst, one.sgst, one.igst, one.amount)]
+        rows.append((kind, one.number, one.issue_date, *amounts, file_name(one.number or "")))
     return csv_bytes(_HEAD, rows)

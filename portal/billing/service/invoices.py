@@ -1,38 +1,33 @@
-"""Issuing invoices: the monthly run and "generate now" call one function."""
+"""Issuing invoices, and cancelling them: the monthly run and "generate now" call one function."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+import structlog
+from sqlalchemy import cast, func, insert, literal, select, update
+from sqlalchemy.exc import DBAPIError
 
-from portal import clock, config, db, india, queue
+from portal import clock, db, queue
 from portal.audit import service as audit
 from portal.audit.rules import SYSTEM, Action, Actor
 from portal.billing import queries
-from portal.billing.models import DocumentSeries, Invoice, InvoiceLine, InvoiceMail, Payment
-from portal.billing.rules import (
-    DEFAULT_SAC,
-    STANDARD_RATE,
-    InvoiceStatus,
-    Place,
-    Purpose,
-    billing_period,
-    due_date,
-    invoice_number,
-)
-from portal.billing.service.parties import recipient_of, supplier
+from portal.billing.models import Allocation, CreditPurchase, GatewayOrder, Invoice, InvoiceLine, InvoiceMail, Payment
+from portal.billing.rules import AllocationMethod, InvoiceStatus
+from portal.billing.service import bills, credit_notes
+from portal.billing.service.bills import Bill
+from portal.billing.service.numbers import take_invoice_numbers
 from portal.db import Json
-from portal.errors import DomainError, Invalid
+from portal.errors import Conflict, DomainError, Invalid, NotFound
 from portal.orgs import service as orgs
 from portal.orgs.models import Organization
 from portal.orgs.rules import BillingMode, Status
 
+log = structlog.get_logger()
+
 ISSUED = "ISSUED"
+_NO_SYNC = {"synchronize_session": False}
 
 
 @dataclass(slots=True)
@@ -45,26 +40,18 @@ class Issued:
     failures: list[Json] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bill:
-    """One organization's next invoice, computed and not yet written."""
-
-    invoice: dict[str, Any]
-    lines: list[dict[str, Any]]
-    recipients: list[str]
-
-
 def issue_now(organization_id: str, *, actor: Actor) -> Invoice:
     """Closes an organization's running period out by hand and returns its invoice.
 
     Raises:
-        Invalid: The billing mode is another one (``NOT_INVOICED_MONTHLY``), or nothing is unbilled
-            (``NO_UNBILLED_PAYMENTS``).
+        Invalid: The billing mode is another one (``NOT_INVOICED_MONTHLY``), nothing is unbilled (``NO_UNBILLED_PAYMENTS``),
+            or it can't be billed (``STATE_REQUIRED``).
     """
     organization = orgs.lock(organization_id)
     if organization.billing_mode is not BillingMode.INVOICED_MONTHLY:
         raise Invalid("only valid for INVOICED_MONTHLY orgs", code="NOT_INVOICED_MONTHLY")
     issued = issue([organization], end=clock.now(), actor=actor, automatic=False)
+    _raise_first(issued)
     if not issued.invoice_ids:
         raise Invalid("No unbilled payments to invoice", code="NO_UNBILLED_PAYMENTS")
     return db.session.get_one(Invoice, issued.invoice_ids[0])
@@ -81,8 +68,7 @@ def issue_final(organization_id: str) -> str | None:
         return None
     after_all = clock.now() + timedelta(microseconds=1)  # what was booked in the very instant of the end is billed, too
     issued = issue([organization], end=after_all, automatic=True)
-    if issued.failures:
-        raise Invalid(str(issued.failures[0]["error"]), code=str(issued.failures[0]["code"]))
+    _raise_first(issued)
     return issued.invoice_ids[0] if issued.invoice_ids else None
 
 
@@ -93,176 +79,84 @@ def issue(organizations: Sequence[Organization], *, end: datetime, actor: Actor 
     follows. An organization that can't be billed is left out and named in ``failures``.
     """
     issued = Issued()
-    unbilled = queries.unbilled_payments([row.id for row in organizations], before=end)
-    last_ends = queries.last_period_ends([row.id for row in organizations])
-    by_organization: dict[str, list[Payment]] = defaultdict(list)
-    for payment in unbilled:
-        by_organization[str(payment.organization_id)].append(payment)
-    bills: list[_Bill] = []
-    settled: list[str] = []
+    ids = [row.id for row in organizations]
+    found, last_ends = queries.totals_to_bill(ids, before=end), queries.last_period_ends(ids)
+    made: list[Bill] = []
     for organization in organizations:
-        payments = by_organization.get(organization.id, [])
-        settled += [payment.id for payment in payments if payment.amount == payment.refunded_amount]
-        to_bill = [payment for payment in payments if payment.amount > payment.refunded_amount]
-        if not to_bill:
+        if organization.id not in found:
             continue
+        last_end = last_ends.get(organization.id)
         try:
-            bills.append(_bill(organization, to_bill, last_end=last_ends.get(organization.id), end=end, automatic=automatic))
+            made.append(bills.of_period(organization, found[organization.id], last_end=last_end, end=end, automatic=automatic))
         except DomainError as error:
             issued.failures.append({"organizationId": organization.id, "code": error.code, "error": error.message})
-    _settle(settled)
-    if bills:
-        _write(bills, actor=actor)
-        issued.invoice_ids = [bill.invoice["id"] for bill in bills]
-        issued.payments = sum(len(bill.lines) for bill in bills)
-        issued.amount = sum(bill.invoice["amount"] for bill in bills)
+    settle = update(Payment).where(queries.is_refunded_in_full(ids, before=end)).values(settled_at=clock.now())
+    db.session.execute(settle, execution_options=_NO_SYNC)
+    if made:
+        _write_apart_if_need_be(made, end=end, actor=actor, issued=issued)
     return issued
 
 
-def _bill(organization: Organization, payments: Sequence[Payment], *, last_end: datetime | None, end: datetime, automatic: bool) -> _Bill:
+def issue_purchase(purchase: CreditPurchase, order: GatewayOrder) -> Invoice:
+    """The paid tax invoice of credits that were bought (CGST section 13(2): a prepaid supply is invoiced when it is paid)."""
+    organization = db.session.get_one(Organization, purchase.organization_id)
+    bill, line = bills.of_purchase(purchase, organization=organization)
+    db.session.execute(insert(Invoice), [bill.invoice])
+    db.session.execute(insert(InvoiceLine), [line])
+    _send([bill], actor=SYSTEM)
     at = clock.now()
-    issue_date = clock.today(clock.INDIA)
-    place = queries.place_of(organization)
-    start, period_end = billing_period(last_end, min(payment.created_at for payment in payments), end)
-    invoice_id = db.new_id()
-    lines = _lines(invoice_id, payments, time_zone=organization.time_zone)
-    taxable = sum(line["taxable_amount"] for line in lines)
-    tax = place.tax(taxable, rate=STANDARD_RATE)
-    days = organization.payment_terms_days
-    invoice = {
-        "id": invoice_id,
-        "organization_id": organization.id,
-        "purpose": Purpose.PERIOD,
-        "status": InvoiceStatus.DRAFT,
-        "currency": "INR",
-        "taxable_amount": taxable,
-        "tax_rate": tax.rate,
-        "cgst": tax.cgst,
-        "sgst": tax.sgst,
-        "igst": tax.igst,
-        "tax_amount": tax.total,
-        "amount": taxable + tax.total,
-        "billing_cycle_start": start,
-        "billing_cycle_end": period_end,
-        "issue_date": issue_date,
-        "due_date": due_date(issue_date, days),
-        "issued_at": at,
-        "supplier": supplier(),
-        "recipient": recipient_of(organization),
-        "particulars": _particulars(place, days=days),
-        "place_of_supply": place.place_of_supply,
-        "tax_kind": tax.kind,
-        "po_number": organization.po_number,
-        "payment_terms_days": days,
-        "auto_generated": automatic,
-        "created_at": at,
-    }
-    return _Bill(invoice=invoice, lines=lines, recipients=list(dict.fromkeys((organization.billing_email, *organization.billing_contacts))))
-
-
-def _lines(invoice_id: str, payments: Sequence[Payment], *, time_zone: str) -> list[dict[str, Any]]:
-    zone = ZoneInfo(time_zone)
-    return [
-        {
-            "id": db.new_id(),
-            "invoice_id": invoice_id,
-            "payment_id": payment.id,
-            "position": position,
-            "description": f"{payment.plan_type.capitalize()}: {payment.plan_title}",
-            "detail": f"{payment.learner_name} with {payment.consultant_name}",
-            "sac_code": payment.sac_code or DEFAULT_SAC,
-            "quantity": 1,
-            "unit_price": payment.amount - payment.refunded_amount,
-            "taxable_amount": payment.amount - payment.refunded_amount,
-            "session_date": payment.session_starts_at.astimezone(zone).date(),
-        }
-        for position, payment in enumerate(payments, start=1)
-    ]
-
-
-def _particulars(place: Place, *, days: int) -> Json:
-    settings = config.current()
-    terms = f"Payment is due within {days} days of the issue date." if days else "Payment is due on the day of issue."
-    return {
-        "state_tax": place.state_tax,
-        "terms_text": f"{terms} Please quote the invoice number.",
-        "bank_lines": list(settings.supplier_bank),
-        "upi_id": settings.supplier_upi_id,
-        "endorsement": place.endorsement(lut=settings.supplier_lut),
-    }
-
-
-def _settle(payment_ids: Sequence[str]) -> None:
-    if payment_ids:
-        statement = update(Payment).where(Payment.id.in_(payment_ids)).values(settled_at=clock.now())
-        db.session.execute(statement, execution_options={"synchronize_session": False})
-
-
-def _write(bills: Sequence[_Bill], *, actor: Actor) -> None:
-    ids = [bill.invoice["id"] for bill in bills]
-    db.session.execute(insert(Invoice), [bill.invoice for bill in bills])
-    db.session.execute(insert(InvoiceLine), [line for bill in bills for line in bill.lines])
-    point = (
-        update(Payment)
-        .where(Payment.id == InvoiceLine.payment_id, InvoiceLine.invoice_id.in_(ids))
-        .values(billable_to_org_invoice_id=InvoiceLine.invoice_id)
+    paid = Allocation(
+        organization_id=organization.id,
+        invoice_id=bill.invoice["id"],
+        gateway_order_id=order.id,
+        amount=purchase.payable,
+        method=AllocationMethod.ONLINE,
+        reference=order.payment_ref,
+        paid_at=at,
+        created_at=at,
     )
-    db.session.execute(point, execution_options={"synchronize_session": False})
-    mails = [
-        {
-            "id": db.new_id(),
-            "invoice_id": bill.invoice["id"],
-            "occasion": ISSUED,
-            "recipients": bill.recipients,
-            "delivery_due_at": clock.now(),
-            "created_at": clock.now(),
-        }
-        for bill in bills
-    ]
-    db.session.execute(insert(InvoiceMail), mails)
-    numbers = _number(bills)
-    audit.record_all(
-        actor,
-        Action.INVOICE_GENERATED,
-        [
-            audit.Act(
-                audit.Subject("invoice", bill.invoice["id"], numbers[bill.invoice["id"]]),
-                organization_id=bill.invoice["organization_id"],
-                after={"amount": bill.invoice["amount"], "lines": len(bill.lines)},
-            )
-            for bill in bills
-        ],
-    )
-    for mail in mails:
-        queue.enqueue("billing-archive-invoice", mail["invoice_id"])
-        queue.enqueue("billing-send-invoice", mail["id"])
+    db.session.add(paid)
+    db.session.flush()
+    return db.session.get_one(Invoice, bill.invoice["id"])
 
 
-def _number(bills: Sequence[_Bill]) -> dict[str, str]:
-    """Takes the next numbers of the series and sends the invoices: nothing slow may follow before the commit."""
-    settings = config.current()
-    day: date = bills[0].invoice["issue_date"]
-    taken = _take(settings.supplier_gstin, settings.invoice_series, india.financial_year(day), count=len(bills))
-    numbers = {bill.invoice["id"]: invoice_number(settings.invoice_series, day, taken + offset) for offset, bill in enumerate(bills)}
-    # The connection takes one prepared statement for all rows; the ORM's bulk update by primary key can't set a WHERE.
-    statement = (
-        update(Invoice.__table__)  # type: ignore[arg-type] # a declarative table is a Table
-        .where(Invoice.__table__.c.id == bindparam("invoice_id"))
-        .values(number=bindparam("new_number"), status=InvoiceStatus.SENT)
-    )
-    db.session.connection().execute(statement, [{"invoice_id": invoice_id, "new_number": number} for invoice_id, number in numbers.items()])
-    return numbers
+def cancel(invoice_id: str, *, reason: str, actor: Actor) -> Invoice:
+    """Cancels an invoice on which nothing was paid, applied or credited: its payments are unbilled again, its number stays used.
+
+    Raises:
+        NotFound: ``INVOICE_NOT_FOUND``.
+        Conflict: ``INVOICE_IN_USE``, or ``INVOICE_CANCELLED`` already.
+    """
+    invoice = locked(invoice_id)
+    if invoice.status is not InvoiceStatus.SENT:
+        raise Conflict("This invoice was cancelled already.", code="INVOICE_CANCELLED")
+    at = clock.now()
+    invoice.status, invoice.cancelled_at, invoice.cancel_reason = InvoiceStatus.CANCELLED, at, reason
+    sentence = "Something was paid, applied or credited on this invoice, so it can't be cancelled. Issue a credit note instead."
+    with db.refused_by({"invoices_used": Conflict(sentence, code="INVOICE_IN_USE")}):
+        db.session.flush()
+    release = update(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).values(released_at=at)
+    db.session.execute(release, execution_options=_NO_SYNC)
+    unbill = update(Payment).where(Payment.billable_to_org_invoice_id == invoice.id).values(billable_to_org_invoice_id=None)
+    db.session.execute(unbill, execution_options=_NO_SYNC)
+    about = audit.Subject("invoice", invoice.id, invoice.number or "")
+    after = {"reason": reason, "amount": invoice.amount}
+    audit.record(actor, Action.INVOICE_CANCELLED, about, organization_id=invoice.organization_id, after=after)
+    return invoice
 
 
-def _take(seller_gstin: str, series: str, financial_year: str, *, count: int) -> int:
-    """The first of ``count`` consecutive numbers (CGST rule 46(b)); the row stays locked until the commit, so no gap can arise."""
-    statement = upsert(DocumentSeries).values(seller_gstin=seller_gstin, series=series, financial_year=financial_year, last_number=count)
-    statement = statement.on_conflict_do_update(
-        index_elements=["seller_gstin", "series", "financial_year"],
-        set_={"last_number": DocumentSeries.last_number + count},
-    )
-    last = db.session.scalars(statement.returning(DocumentSeries.last_number)).one()
-    return last - count + 1
+def locked(invoice_id: str) -> Invoice:
+    """An issued invoice with its organization's row, locked in this order until the transaction ends.
+
+    Raises:
+        NotFound: ``INVOICE_NOT_FOUND``: there is none, or it is a draft of the run.
+    """
+    seen = db.session.get(Invoice, invoice_id) if db.is_id(invoice_id) else None
+    if seen is None or seen.status is InvoiceStatus.DRAFT:
+        raise NotFound("There is no such invoice.", code="INVOICE_NOT_FOUND")
+    orgs.lock(seen.organization_id)
+    statement = select(Invoice).where(Invoice.id == seen.id).with_for_update().execution_options(populate_existing=True)
+    return db.session.scalars(statement).one()
 
 
 def lock_candidates(end: datetime, *, limit: int, without: Sequence[str]) -> Sequence[Organization]:
@@ -276,3 +170,90 @@ def lock_candidates(end: datetime, *, limit: int, without: Sequence[str]) -> Seq
         .execution_options(populate_existing=True)
     )
     return db.session.scalars(statement).all()
+
+
+def _raise_first(issued: Issued) -> None:
+    if issued.failures:
+        raise Invalid(str(issued.failures[0]["error"]), code=str(issued.failures[0]["code"]))
+
+
+def _write_apart_if_need_be(made: Sequence[Bill], *, end: datetime, actor: Actor, issued: Issued) -> None:
+    """Writes the bills as one set; when the database refuses one of them, each for itself, so that only that one is left out."""
+    try:
+        with db.savepoint():
+            _write(made, end=end, actor=actor)
+    except DBAPIError as error:
+        if len(made) > 1:
+            for bill in made:
+                _write_apart_if_need_be([bill], end=end, actor=actor, issued=issued)
+            return
+        organization_id = made[0].invoice["organization_id"]
+        log.exception("invoice.refused", organization=organization_id)
+        refusal = type(error.orig).__name__ if error.orig else "DatabaseError"
+        issued.failures.append({"organizationId": organization_id, "code": "REFUSED_BY_DATABASE", "error": refusal})
+        return
+    issued.invoice_ids += [bill.invoice["id"] for bill in made]
+    issued.payments += sum(bill.payments for bill in made)
+    issued.amount += sum(bill.invoice["amount"] for bill in made)
+
+
+def _write(made: Sequence[Bill], *, end: datetime, actor: Actor) -> None:
+    ids = [bill.invoice["id"] for bill in made]
+    db.session.execute(insert(Invoice), [bill.invoice for bill in made])
+    found = queries.lines_to_bill([bill.invoice["organization_id"] for bill in made], before=end).subquery()
+    lines = {
+        "id": func.uuidv7(),
+        "invoice_id": Invoice.id,
+        "payment_id": found.c.payment_id,
+        "position": found.c.position,
+        "description": found.c.description,
+        "detail": found.c.detail,
+        "sac_code": found.c.sac_code,
+        "quantity": literal(1),
+        "unit_price": found.c.amount,
+        "taxable_amount": found.c.amount,
+        "session_date": found.c.session_date,
+    }
+    rows = select(*lines.values()).join(Invoice, Invoice.organization_id == found.c.organization_id).where(Invoice.id.in_(ids))
+    db.session.execute(insert(InvoiceLine).from_select(list(lines), rows))
+    point = (
+        update(Payment)
+        .where(Payment.id == InvoiceLine.payment_id, InvoiceLine.invoice_id.in_(ids))
+        .values(billable_to_org_invoice_id=InvoiceLine.invoice_id)
+    )
+    db.session.execute(point, execution_options=_NO_SYNC)
+    notes = queries.open_notes([bill.invoice["organization_id"] for bill in made])
+    _send(made, actor=actor)
+    credit_notes.apply_open_credit(notes, [bill.invoice for bill in made])
+
+
+def _send(made: Sequence[Bill], *, actor: Actor) -> None:
+    """Numbers the bills and makes them SENT, with their mails and their rows in the audit log."""
+    at = clock.now()
+    mails = [
+        {
+            "id": db.new_id(),
+            "invoice_id": bill.invoice["id"],
+            "occasion": ISSUED,
+            "recipients": bill.recipients,
+            "delivery_due_at": at,
+            "created_at": at,
+        }
+        for bill in made
+    ]
+    db.session.execute(insert(InvoiceMail), mails)
+    for mail in mails:
+        queue.enqueue("billing-archive-invoice", mail["invoice_id"])
+        queue.enqueue("billing-send-invoice", mail["id"])
+    numbers = dict(zip((bill.invoice["id"] for bill in made), take_invoice_numbers(made[0].invoice["issue_date"], len(made)), strict=True))
+    new = db.recordset([{"id": invoice_id, "number": number} for invoice_id, number in numbers.items()], "id", "number")
+    statement = update(Invoice).where(Invoice.id == cast(new.c.id, Invoice.id.type)).values(number=new.c.number, status=InvoiceStatus.SENT)
+    db.session.execute(statement, execution_options=_NO_SYNC)
+    acts = [_act(bill, number=numbers[bill.invoice["id"]]) for bill in made]
+    audit.record_all(actor, Action.INVOICE_GENERATED, acts)
+
+
+def _act(bill: Bill, *, number: str) -> audit.Act:
+    values: dict[str, Any] = bill.invoice
+    about = audit.Subject("invoice", values["id"], number)
+    return audit.Act(about, organization_id=values["organization_id"], after={"amount": values["amount"], "payments": bill.payments})

@@ -14,9 +14,9 @@ from portal import clock, db, queue
 from portal.accounts.models import User
 from portal.audit.rules import Actor
 from portal.billing import queries
-from portal.billing.models import CreditPurchase, GatewayOrder, Payment
+from portal.billing.models import CreditPurchase, GatewayOrder, Invoice, Payment
 from portal.billing.rules import HELD_FOR, GatewayOrderStatus
-from portal.billing.service import purchases
+from portal.billing.service import allocations, purchases
 from portal.db import Json
 from portal.gateways import payments as gateways
 from portal.gateways.payments import (
@@ -64,12 +64,15 @@ class _Answer:
     refusal: str = ""
 
 
-def prepare(asked: Asked, *, payment: Payment | None = None, purchase: CreditPurchase | None = None) -> GatewayOrder:
+def prepare(
+    asked: Asked, *, payment: Payment | None = None, purchase: CreditPurchase | None = None, invoice: Invoice | None = None
+) -> GatewayOrder:
     """Writes the order that ``open_now`` opens after the commit; the sweep does it when this process dies before."""
     at = clock.now()
     row = GatewayOrder(
         payment_id=payment.id if payment else None,
         purchase_id=purchase.id if purchase else None,
+        invoice_id=invoice.id if invoice else None,
         provider=gateways.current().provider.value,
         description=asked.description,
         payer_email=asked.payer_email,
@@ -98,6 +101,17 @@ def order_credits(
     description = f"Credits for {organization.name}, with GST"
     asked = Asked(amount=purchase.payable, description=description, payer_email=buyer.email, return_url=return_url)
     return purchase, prepare(asked, purchase=purchase)
+
+
+def order_invoice(invoice: Invoice, wanted: Paise | None, *, payer: User, return_url: str) -> GatewayOrder:
+    """Asks for money for an invoice online, all that is outstanding unless less is wanted; call ``open_now`` next.
+
+    Raises:
+        Conflict: As ``allocations.payable``.
+    """
+    amount = allocations.payable(invoice, wanted)
+    asked = Asked(amount=amount, description=f"Invoice {invoice.number}", payer_email=payer.email, return_url=return_url)
+    return prepare(asked, invoice=invoice)
 
 
 def open_now(order: GatewayOrder) -> None:
@@ -202,5 +216,7 @@ def _believe(order: GatewayOrder, state: OrderState) -> None:
 def _hand_on(order: GatewayOrder) -> None:
     if order.purchase_id is not None:
         purchases.settle(order)
+    elif order.invoice_id is not None:
+        allocations.settle(order)
     else:
         queue.enqueue("bookings-settle-payment", str(order.payment_id))

@@ -117,5 +117,5 @@ def _require_room(organization: Organization, *, price: int) -> None:
     if organization.credit_limit is None:
         return
     now = queries.exposure(organization)
-    after = now.outstanding + with_tax(now.unbilled + price, queries.place_of(organization))
+    after = now.owed + with_tax(now.unbilled + price, queries.place_of(organization))
     check_limit(limit=organization.credit_limit, exposure=now.total, after=after)

@@ -10,6 +10,7 @@ from portal.billing import queries
 from portal.billing.models import CreditPurchase, GatewayOrder
 from portal.billing.rules import HELD_FOR, GatewayOrderStatus, LedgerReason, PurchaseStatus
 from portal.billing.service import credits as pool
+from portal.billing.service import invoices
 from portal.errors import Conflict
 from portal.money import Paise
 from portal.orgs import service as orgs
@@ -58,16 +59,19 @@ def begin(amount: Paise, *, organization: Organization, buyer: User, actor: Acto
 def settle(order: GatewayOrder) -> None:
     """Puts paid credits into the pool, once; ends a purchase that nobody can pay any more.
 
-    Money that arrives after the end counts all the same: it has arrived. The caller has locked the order.
+    Money that arrives after the end counts all the same: it has arrived. With the credits comes their paid tax invoice. The caller
+    has locked the order.
     """
     statement = select(CreditPurchase).where(CreditPurchase.id == order.purchase_id).with_for_update()
     row = db.session.scalars(statement.execution_options(populate_existing=True)).one()
     if row.status is PurchaseStatus.PROCESSED:
         return
     if order.status is GatewayOrderStatus.PAID:
+        orgs.lock(row.organization_id)  # before the pool, as refunds and the monthly run do
         row.status, row.processed_at = PurchaseStatus.PROCESSED, clock.now()
         pool.move(row.organization_id, row.amount, reason=LedgerReason.PURCHASE)
         audit.record(SYSTEM, Action.CREDITS_BOUGHT, _subject(row), organization_id=row.organization_id, after={"amount": row.amount})
+        invoices.issue_purchase(row, order)
     elif row.status is PurchaseStatus.PENDING:
         row.status = PurchaseStatus.CANCELLED
         audit.record(SYSTEM, Action.CREDITS_CANCELLED, _subject(row), organization_id=row.organization_id)

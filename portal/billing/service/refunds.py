@@ -12,6 +12,7 @@ from portal.billing import queries
 from portal.billing.models import Payment, Refund
 from portal.billing.rules import LedgerReason, PaymentMethod, PaymentStatus, RefundStatus, refundable
 from portal.billing.schemas import RefundIn
+from portal.billing.service import credit_notes
 from portal.billing.service import credits as pool
 from portal.errors import Conflict, NotFound
 from portal.gateways import payments as gateways
@@ -26,19 +27,18 @@ ASK_AGAIN = timedelta(minutes=2)
 
 
 def refund(data: RefundIn, *, actor: Actor) -> Refund:
-    """Gives a payment back, whole or in part, the way that its money came. By card it is PENDING until a job has moved the money.
+    """Gives a payment back, whole or in part, the way that its money came.
+
+    By card it is PENDING until a job has moved the money; what an invoice has billed is given back by a credit note at once.
 
     The organization is locked before the payment, as the monthly run does, so that a payment isn't billed and refunded at once.
 
     Raises:
         NotFound: ``PAYMENT_NOT_FOUND``.
-        Conflict: ``PAYMENT_NOT_SUCCEEDED``, ``NOTHING_LEFT``, ``ABOVE_WHAT_IS_LEFT`` (with ``left``), or
-            ``REFUND_NEEDS_CREDIT_NOTE``: an invoice has billed it.
+        Conflict: ``PAYMENT_NOT_SUCCEEDED``, ``NOTHING_LEFT``, ``ABOVE_WHAT_IS_LEFT`` (with ``left``), or ``ABOVE_LINE``: an
+            invoice has billed it, and notes made by hand have credited too much of its line for that.
     """
     payment = _locked(data.payment_id)
-    if payment.billable_to_org_invoice_id is not None:
-        sentence = "An invoice has billed this payment, so giving it back needs a credit note. Nothing was refunded."
-        raise Conflict(sentence, code="REFUND_NEEDS_CREDIT_NOTE")
     return _begin(payment, data.amount, reason=data.reason, actor=actor)
 
 
@@ -63,16 +63,21 @@ def move(refund_id: str) -> bool:
     provider, ref = order.provider, row.provider_ref
     row.due_at = clock.now() + ASK_AGAIN
     db.session.flush()
-    state = None
     with db.outside():
-        try:
-            gateway = gateways.by_name(provider)
-            state = gateway.refund(wanted) if ref is None else gateway.refund_state(wanted, ref)
-        except GatewayRefused as error:
-            state = RefundState(GatewayRefundStatus.FAILED, ref, str(error) or "The provider refused.")
-        except GatewayUnavailable as error:
-            log.warning("gateway.unavailable", refund=wanted.key, error=str(error))
+        state = asked(wanted, provider=provider, ref=ref)
     return _record(refund_id, state)
+
+
+def asked(wanted: RefundOrder, *, provider: str, ref: str | None) -> RefundState | None:
+    """Has a provider give money back, or asks how that stands once it knows; None when it doesn't answer. Outside of transactions."""
+    try:
+        gateway = gateways.by_name(provider)
+        return gateway.refund(wanted) if ref is None else gateway.refund_state(wanted, ref)
+    except GatewayRefused as error:
+        return RefundState(GatewayRefundStatus.FAILED, ref, str(error) or "The provider refused.")
+    except GatewayUnavailable as error:
+        log.warning("gateway.unavailable", refund=wanted.key, error=str(error))
+        return None
 
 
 def _record(refund_id: str, state: RefundState | None) -> bool:
@@ -115,6 +120,8 @@ def _begin(payment: Payment, wanted: Paise | None, *, reason: str | None, actor:
     else:
         if payment.payment_method is PaymentMethod.ORG_CREDIT and payment.organization_id is not None:
             pool.move(payment.organization_id, amount, reason=LedgerReason.REFUND, payment_id=payment.id, note=reason)
+        if payment.billable_to_org_invoice_id is not None:
+            credit_notes.issue_for_refund(row, payment, actor=actor)
         _succeed(row, payment)
     after = {"amount": amount, "payment": payment.id, "paymentMethod": payment.payment_method}
     audit.record(actor, Action.REFUND_MADE, _subject(row, payment), organization_id=payment.organization_id, after=after)

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from portal import clock, db
+from portal import clock, db, queue
 from portal.billing import queries
 from portal.billing.models import BillingRun
 from portal.billing.rules import run_period_end
@@ -20,13 +20,17 @@ BATCH = 100
 def run_month() -> Json:
     """Bills the month before the clock's for every organization that is due; commits batch by batch.
 
-    Whatever is killed in the middle is rolled back to the last batch, and the next ring goes on from there. Two workers
-    share the organizations. Returns the summary: ``{job, asOf, done, invoices, payments, amount, skipped, failed}``,
-    amounts in paise.
+    Whatever is killed in the middle is rolled back to the last batch, and the next ring goes on from there. Its first ring
+    calls a second worker, and the two share the organizations.
+
+    Returns:
+        The summary: ``{job, asOf, done, invoices, payments, amount, skipped, failed}``, amounts in paise.
     """
     now = clock.now()
     end = run_period_end(now)
-    run_id = _begin(end, now)
+    run_id, is_first = _begin(end, now)
+    if is_first:
+        queue.enqueue("billing-monthly-run")
     db.checkpoint()
     billed = invoices.Issued()
     failures: dict[str, Json] = {}
@@ -38,6 +42,7 @@ def run_month() -> Json:
         billed.invoice_ids += issued.invoice_ids
         billed.payments += issued.payments
         billed.amount += issued.amount
+    skipped = queries.skipped(end, billed_now=len(billed.invoice_ids))
     finished = _finish(run_id, end, list(failures.values()))
     return {
         "job": "billing-monthly-run",
@@ -46,15 +51,16 @@ def run_month() -> Json:
         "invoices": len(billed.invoice_ids),
         "payments": billed.payments,
         "amount": billed.amount,
-        "skipped": queries.skipped(end, billed_now=len(billed.invoice_ids)),
+        "skipped": skipped,
         "failed": list(failures.values()),
     }
 
 
-def _begin(end: datetime, now: datetime) -> str:
+def _begin(end: datetime, now: datetime) -> tuple[str, bool]:
+    """The run's id, and whether it was begun now."""
     statement = upsert(BillingRun).values(id=db.new_id(), period_end=end, as_of=now, status=RunStatus.RUNNING, started_at=now, failures=[])
-    db.session.execute(statement.on_conflict_do_nothing(index_elements=["period_end"]))
-    return db.session.scalars(select(BillingRun.id).where(BillingRun.period_end == end)).one()
+    begun = db.session.execute(statement.on_conflict_do_nothing(index_elements=["period_end"]).returning(BillingRun.id)).first()
+    return db.session.scalars(select(BillingRun.id).where(BillingRun.period_end == end)).one(), begun is not None
 
 
 def _add(run_id: str, issued: invoices.Issued) -> None:
@@ -78,6 +84,12 @@ def _finish(run_id: str, end: datetime, failures: list[Json]) -> bool:
     )
     if left:
         return False
-    values = {"status": RunStatus.DONE, "finished_at": func.coalesce(BillingRun.finished_at, clock.now()), "failures": failures}
+    billed = db.session.scalars(select(BillingRun.invoices).where(BillingRun.id == run_id)).one()
+    values = {
+        "status": RunStatus.DONE,
+        "finished_at": func.coalesce(BillingRun.finished_at, clock.now()),
+        "failures": failures,
+        "skipped": queries.skipped(end, billed_now=billed),
+    }
     db.session.execute(update(BillingRun).where(BillingRun.id == run_id).values(values), execution_options={"synchronize_session": False})
     return True

@@ -29,7 +29,7 @@ class PeriodIn(In):
 
 
 @bp.get("/orgs/<slug>/billing/archives")
-@org(Role.ORG_MANAGER)
+@org(Role.ORG_MANAGER, books=True)
 def index(access: Access) -> ResponseReturnValue:
     """The form, and the newest archives."""
     today = clock.today(clock.INDIA)
@@ -37,7 +37,7 @@ def index(access: Access) -> ResponseReturnValue:
 
 
 @bp.post("/orgs/<slug>/billing/archives")
-@org(Role.ORG_MANAGER)
+@org(Role.ORG_MANAGER, books=True)
 def create(access: Access) -> ResponseReturnValue:
     """Has an archive made."""
     form = Form.posted(PeriodIn)
@@ -50,7 +50,7 @@ def create(access: Access) -> ResponseReturnValue:
 
 
 @bp.get("/orgs/<slug>/billing/archives/<archive_id>")
-@org(Role.ORG_MANAGER)
+@org(Role.ORG_MANAGER, books=True)
 def download(access: Access, archive_id: str) -> ResponseReturnValue:
     """An archive's file."""
     row = queries.archive(access.organization.id, archive_id)

@@ -15,6 +15,9 @@ _LONGEST = 254
 _LONGEST_LOCAL_PART = 64
 """RFC 5321, 4.5.3.1, less the angle brackets of a path."""
 
+is_as_compared = re.compile(rf"(?!')(?!.{{{_LONGEST_LOCAL_PART + 1}}}){_PLAIN.pattern}").fullmatch
+"""Whether ``parse_address`` gives back what it gets: one short, plain address. True of nearly every one that a file has."""
+
 _NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
 _QUOTES = BLANK + "\"'"
 _MAILTO = "mailto:"
@@ -31,8 +34,8 @@ def parse_address(value: str) -> tuple[str, str] | None:
     Returns:
         Address and name; None when it isn't one address.
     """
-    if _PLAIN.fullmatch(value) and len(value) <= _LONGEST_LOCAL_PART and value[0] != "'":
-        return value, ""  # quick, and true of nearly every address; the string that is there already is kept, which halves the memory
+    if is_as_compared(value):
+        return value, ""  # the string that is there already is kept, which halves the memory
     value = unguarded(value)
     if len(value) > _LONGEST_VALUE:
         return None

@@ -106,10 +106,10 @@ def records(text: str, dialect: Dialect) -> Iterator[Row]:
     try:
         for cells in reader:
             line, before = before + 1 + skipped, reader.line_num
-            if before + skipped == line and cells and cells[0][:1].isalnum() and max(map(len, cells)) <= _LONG:
+            joined = "".join(cells)
+            if before + skipped == line and len(joined) <= _LONG and joined[:1].isalnum():
                 yield make((line, tuple(cells)))  # quick, and true of nearly every record: one short line that isn't blank
                 continue
-            joined = "".join(cells)
             if len(joined) > _LONG:
                 check_cells(line, cells)
             if before + skipped != line and _swallowed(cells, dialect):

@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from portal.invites.rules.addresses import comparable, parse_address
+from portal.invites.rules.addresses import comparable, is_as_compared, parse_address
 from portal.invites.rules.cells import one_line
 from portal.invites.rules.columns import Mapping
 from portal.invites.rules.dialect import Row
@@ -244,14 +244,17 @@ class _Bench:
         make: Callable[[tuple[object, ...]], Judged] = partial(tuple.__new__, Judged)  # as Judged(…), at half the price
         for line, cells in rows:
             written = cells[column]
-            parsed = parse_address(written)
-            email, name = parsed or (one_line(written)[:_LONGEST_WRITTEN], "")
+            email, name, is_address = written, "", True
+            if not is_as_compared(written):
+                parsed = parse_address(written)
+                is_address = parsed is not None
+                email, name = parsed or (one_line(written)[:_LONGEST_WRITTEN], "")
             if has_names:
                 name = self._name_in(cells) or name
             role, text, takes_seat, outcome = opinions["" if role_column is None else cells[role_column]]
             if status is not None and glued(cells[status]).removesuffix("externalsuite") in _GONE:
                 outcome = _IS_INACTIVE
-            elif parsed is None:
+            elif not is_address:
                 outcome = _unusable(email)
             elif (above := line_of(email, line)) != line:
                 outcome = (Verdict.DUPLICATE_IN_FILE, f"This address stands in line {above} already.")

@@ -184,7 +184,10 @@ def _without_totals(rows: list[Row]) -> list[Row]:
 def _squared(header: tuple[str, ...], rows: list[Row]) -> tuple[tuple[str, ...], list[Row]]:
     """Columns and rows of one width: what stands beyond the header gets a column too, empty columns at the end none."""
     names = list(map(unguarded, header[: _reach(header)]))
-    wide = max(len(names), max((_reach(row.cells) for row in rows if len(row.cells) > len(names)), default=0))
+    widths = {len(cells) for _line, cells in rows}
+    wide = len(names)
+    if max(widths) > wide:
+        wide = max(wide, *(_reach(row.cells) for row in rows if len(row.cells) > wide))
     if _adds(names):
         for added in reversed(headers.ADDED):
             if len(names) > 1 and names[-1].casefold() == added:
@@ -195,7 +198,7 @@ def _squared(header: tuple[str, ...], rows: list[Row]) -> tuple[tuple[str, ...],
         raise too_many_columns()
     names += [""] * (wide - len(names))
     columns = tuple(name or f"Column {number}" for number, name in enumerate(names, 1))
-    if all(len(row.cells) == wide for row in rows):
+    if widths == {wide}:
         return columns, rows
     empty = ("",) * wide
     return columns, [row if len(row.cells) == wide else Row(row.line, (row.cells + empty)[:wide]) for row in rows]

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -42,6 +41,7 @@ class Upload:
     content: bytes
 
 
+@without_collector()
 def stage(
     upload: Upload,
     *,
@@ -75,6 +75,7 @@ def stage(
     return batch
 
 
+@without_collector()
 def decide(
     batch_id: str, change: Callable[[Choices], Choices], *, around: verdicts.Surroundings, default_role: Role | None = None
 ) -> InvitationImport:
@@ -189,6 +190,7 @@ def confirm(batch_id: str, *, around: verdicts.Surroundings, inviter: User, acto
     return len(made)
 
 
+@without_collector()
 def take(batch_id: str, *, around: verdicts.Surroundings) -> InvitationImport | None:
     """Locks a checked file, judges it against the present and marks it as confirmed; None when somebody confirmed it before.
 
@@ -288,19 +290,18 @@ def _keep(batch: InvitationImport, checked: verdicts.Checked) -> None:
     counted: Counter[Verdict] = Counter()
     is_new = Verdict.NEW  # an enum's member costs more than a local name
 
-    def rows() -> Iterator[tuple[Any, ...]]:
+    def rows() -> Iterator[tuple[str, ...]]:
         number_of_new = 0
         for line, email, name, role, role_text, verdict, message, _cells in checked.judged:
             if verdict is is_new:
                 number_of_new += 1
-                yield line, email, name, role, role_text, verdict, ""
+                yield str(line), email, name, role or "", role_text, verdict, ""
             else:
                 counted[verdict] += 1
-                yield line, email, name, role, role_text, verdict, message
+                yield str(line), email, name, role or "", role_text, verdict, message
         counted[is_new] = number_of_new
 
-    with without_collector():
-        db.copy_into(InvitationImportRow, COLUMNS, rows(), same={"import_id": batch.id})
+    db.copy_into(InvitationImportRow, COLUMNS, rows(), same={"import_id": batch.id})
     batch.counts = {verdict.value: number for verdict, number in counted.items() if number}
     _keep_decisions(batch, checked)
 

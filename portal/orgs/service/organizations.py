@@ -165,7 +165,8 @@ def lock_to_charge(organization_id: str) -> Organization:
     alone = _charges_alone(*seen)
     organization = _held(organization_id, alone=alone)
     if not alone and _charges_alone(organization.first_payment_at, organization.billing_mode, organization.credit_limit):
-        organization = _held(organization_id, alone=True)  # a limit was set in between
+        # A limit was set in between. Those who share the row would wait for each other if each wanted it alone; so they queue.
+        db.locked_by_name(f"charge {organization_id}")
     if organization.status is not Status.ACTIVE:
         raise Conflict("The organization is not active at the moment, so nothing can be booked on it.", code="ORGANIZATION_NOT_ACTIVE")
     if organization.first_payment_at is None:

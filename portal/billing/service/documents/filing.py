@@ -2,16 +2,14 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date
 
 import structlog
 
-from portal import clock, db
-from portal.billing import queries
-from portal.billing.models import Invoice
-from portal.billing.rules import payment_status
+from portal import db
+from portal.billing.models import CreditNote, Invoice
+from portal.billing.queries import Statement
+from portal.billing.service.documents import sheets
 from portal.billing.service.documents.printing import Sheet, typeset
-from portal.billing.service.documents.values import invoice_document
 from portal.errors import Unavailable
 from portal.gateways import files
 from portal.gateways.pdf import PdfFailed, is_whole
@@ -35,13 +33,7 @@ def invoice_pdf(invoice: Invoice) -> Pdf:
     Raises:
         Unavailable: ``PDF_UNAVAILABLE``: it can't be made now.
     """
-    return current(_invoice_sheet(invoice, as_of=clock.today(clock.INDIA)), document_id=invoice.id)
-
-
-def original_invoice_sheet(invoice: Invoice) -> Sheet:
-    """What was printed when the invoice was issued."""
-    assert invoice.issue_date
-    return _invoice_sheet(invoice, as_of=invoice.issue_date)
+    return current(sheets.invoice_sheet(invoice), document_id=invoice.id)
 
 
 def original_invoice_pdf(invoice: Invoice) -> Pdf:
@@ -50,7 +42,34 @@ def original_invoice_pdf(invoice: Invoice) -> Pdf:
     Raises:
         Unavailable: ``PDF_UNAVAILABLE``: it can't be made now.
     """
-    return original(original_invoice_sheet(invoice), file_key=invoice.file_key)
+    return original(sheets.original_invoice_sheet(invoice), file_key=invoice.file_key)
+
+
+def credit_note_pdf(note: CreditNote) -> Pdf:
+    """The credit note with where its amount went until now.
+
+    Raises:
+        Unavailable: ``PDF_UNAVAILABLE``: it can't be made now.
+    """
+    return current(sheets.credit_note_sheet(note), document_id=note.id)
+
+
+def original_credit_note_pdf(note: CreditNote) -> Pdf:
+    """The copy as issued, as ``original_invoice_pdf``.
+
+    Raises:
+        Unavailable: ``PDF_UNAVAILABLE``: it can't be made now.
+    """
+    return original(sheets.original_credit_note_sheet(note), file_key=note.file_key)
+
+
+def statement_pdf(organization: Organization, found: Statement) -> Pdf:
+    """An account as it is now.
+
+    Raises:
+        Unavailable: ``PDF_UNAVAILABLE``: it can't be made now.
+    """
+    return current(sheets.statement_sheet(organization, found), document_id="statement")
 
 
 def archive_invoice(invoice_id: str) -> bool:
@@ -63,11 +82,21 @@ def archive_invoice(invoice_id: str) -> bool:
     invoice = db.session.get(Invoice, invoice_id)
     if invoice is None or invoice.number is None or invoice.file_key is not None:
         return False
-    key = f"organizations/{invoice.organization_id}/invoices/{invoice.id}.pdf"
-    sheet = original_invoice_sheet(invoice)
-    with db.outside():
-        files.store().write(key, typeset(sheet))
-    invoice.file_key = key
+    invoice.file_key = _archived(sheets.original_invoice_sheet(invoice), f"invoices/{invoice.id}.pdf")
+    return True
+
+
+def archive_credit_note(note_id: str) -> bool:
+    """As ``archive_invoice``, of a credit note.
+
+    Raises:
+        PdfFailed: It can't be made; the job is tried again.
+        OSError: It can't be stored; the job is tried again.
+    """
+    note = db.session.get(CreditNote, note_id)
+    if note is None or note.file_key is not None:
+        return False
+    note.file_key = _archived(sheets.original_credit_note_sheet(note), f"credit-notes/{note.id}.pdf")
     return True
 
 
@@ -102,16 +131,12 @@ def original(sheet: Sheet, *, file_key: str | None) -> Pdf:
     return Pdf(sheet.file_name, archived, hashlib.sha256(archived).hexdigest())
 
 
-def _invoice_sheet(invoice: Invoice, *, as_of: date) -> Sheet:
-    document = invoice_document(invoice, queries.lines_of(invoice.id))
-    status = payment_status(total=invoice.amount, paid=0, credited=0, due=document.due_date, today=as_of)
-    return Sheet(
-        document=document,
-        status=status,
-        as_of=as_of,
-        organization_id=invoice.organization_id,
-        logo_file=db.session.get_one(Organization, invoice.organization_id).logo_file,
-    )
+def _archived(sheet: Sheet, name: str) -> str:
+    """Makes and stores a file with no transaction open; returns its key."""
+    key = f"organizations/{sheet.organization_id}/{name}"
+    with db.outside():
+        files.store().write(key, typeset(sheet))
+    return key
 
 
 def _read(key: str) -> bytes | None:

@@ -1,118 +1,40 @@
-"""JSON of money."""
+"""JSON of payments, refunds, credits, and what payment providers tell."""
 
-from flask import Blueprint, Response, jsonify, make_response, request, url_for
+from flask import Blueprint, Response, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
-from portal import clock, config
+from portal import config
 from portal.accounts.service import staff_actor_of
 from portal.billing import queries
-from portal.billing.models import CreditPurchase, GatewayOrder, Invoice
+from portal.billing.api.documents import note_json
+from portal.billing.models import CreditPurchase, GatewayOrder
 from portal.billing.schemas import (
     CreditsOut,
-    InvoiceOut,
-    InvoicesQuery,
     LedgerQuery,
     LedgerRowOut,
-    MonthToDateOut,
-    OutstandingOut,
     PaymentOut,
-    PendingChargesOut,
     PoolOut,
     PurchaseIn,
     PurchaseOut,
+    RefundedOut,
     RefundIn,
     RefundOut,
     RefundsQuery,
-    SummaryOut,
 )
-from portal.billing.service import documents, events, invoices, orders, payments, refunds
+from portal.billing.service import events, orders, payments, refunds
 from portal.errors import NotFound
 from portal.orgs.access import Access, org, require_active
-from portal.orgs.rules import BillingMode, Role
+from portal.orgs.rules import Role
 from portal.web.forms import json_body, query
 from portal.web.gates import client_address, require_user, signed, signed_in, staff
 from portal.web.idempotency import answer_so_far, idempotent
-from portal.web.openapi import describes, listed, served, wrapped
+from portal.web.openapi import describes, listed, wrapped
 from portal.web.schema import PagedQuery
 from portal.web.security import csrf, limiter
-from portal.web.serving import PDF, CopyQuery, serve
 
-bp = Blueprint("billing_api", __name__, url_prefix="/api/organizations/<organization_id>/billing")
 credits_bp = Blueprint("credits_api", __name__, url_prefix="/api/organizations/<organization_id>/credits")
 webhooks_bp = Blueprint("webhooks_api", __name__, url_prefix="/api/webhooks")
 payments_bp = Blueprint("payments_api", __name__, url_prefix="/api/payments")
-PAGE_SIZE = 200
-
-
-@bp.get("")
-@org(Role.ORG_MANAGER)
-@describes(answers={200: SummaryOut})
-def summary(access: Access) -> ResponseReturnValue:
-    """The figures of now; amounts in paise."""
-    organization, figures = access.organization, queries.summary(access.organization.id)
-    is_invoiced = organization.billing_mode is BillingMode.INVOICED_MONTHLY
-    pending = PendingChargesOut(amount=figures.unbilled, payment_count=figures.unbilled_count)
-    shown = SummaryOut(
-        billing_mode=organization.billing_mode,
-        month_to_date=MonthToDateOut(gross=figures.month_gross, payment_count=figures.month_count),
-        outstanding=OutstandingOut(amount=figures.outstanding, invoice_count=figures.outstanding_count),
-        open_credit=0,
-        net_balance=figures.outstanding,
-        pending_charges=pending if is_invoiced else None,
-        exposure=queries.exposure(organization).total,
-        credit_limit=organization.credit_limit,
-        credit_balance=queries.pool(organization.id).balance if organization.billing_mode is BillingMode.SEAT_PACK else None,
-        payment_terms_days=organization.payment_terms_days,
-        contract_start=organization.contract_start,
-        contract_end=organization.contract_end,
-    )
-    return jsonify(shown.to_json())
-
-
-@bp.get("/invoices")
-@org(Role.ORG_MANAGER)
-@describes(query=InvoicesQuery, answers={200: listed(InvoiceOut)})
-def list_invoices(access: Access) -> ResponseReturnValue:
-    """Invoices, newest first."""
-    filters = query(InvoicesQuery)
-    rows = queries.invoices_of(
-        access.organization.id,
-        q=filters.q,
-        since=filters.since,
-        until=filters.until,
-        limit=PAGE_SIZE,
-        offset=(filters.page - 1) * PAGE_SIZE,
-    )
-    return jsonify(items=[_out(row).to_json() for row in rows], nextCursor=None)
-
-
-@bp.get("/invoices/<invoice_id>")
-@org(Role.ORG_MANAGER)
-@describes(answers={200: wrapped("invoice", InvoiceOut)})
-def show(access: Access, invoice_id: str) -> ResponseReturnValue:
-    """One invoice with its lines."""
-    return jsonify(invoice=_out(_found(access, invoice_id), with_lines=True).to_json())
-
-
-@bp.get("/invoices/<invoice_id>/pdf")
-@org(Role.ORG_MANAGER)
-@describes(query=CopyQuery, answers={200: served(PDF), 304: None}, refuses={503: ("PDF_UNAVAILABLE",)})
-def pdf(access: Access, invoice_id: str) -> ResponseReturnValue:
-    """One invoice's file: as it stands now, or with ``?copy=original`` as it was issued."""
-    invoice = _found(access, invoice_id)
-    made = documents.original_invoice_pdf(invoice) if query(CopyQuery).of == "original" else documents.invoice_pdf(invoice)
-    return serve(made.content, file_name=made.name, media_type=PDF, etag=made.etag)
-
-
-@bp.post("/generate-invoice")
-@org(Role.ORG_OWNER)
-@idempotent
-@describes(answers={201: wrapped("invoice", InvoiceOut)}, refuses={400: ("NO_UNBILLED_PAYMENTS", "NOT_INVOICED_MONTHLY")})
-def generate(access: Access) -> ResponseReturnValue:
-    """Closes the running period out by hand."""
-    require_active(access.organization)
-    invoice = invoices.issue_now(access.organization.id, actor=access.actor)
-    return jsonify(invoice=_out(invoice, with_lines=True).to_json()), 201
 
 
 @credits_bp.get("")
@@ -182,13 +104,14 @@ def list_refunds() -> ResponseReturnValue:
 @idempotent
 @describes(
     body=RefundIn,
-    answers={200: wrapped("refund", RefundOut)},
-    refuses={404: ("PAYMENT_NOT_FOUND",), 409: ("ABOVE_WHAT_IS_LEFT", "NOTHING_LEFT", "PAYMENT_NOT_SUCCEEDED", "REFUND_NEEDS_CREDIT_NOTE")},
+    answers={200: RefundedOut},
+    refuses={404: ("PAYMENT_NOT_FOUND",), 409: ("ABOVE_LINE", "ABOVE_WHAT_IS_LEFT", "NOTHING_LEFT", "PAYMENT_NOT_SUCCEEDED")},
 )
 def refund() -> ResponseReturnValue:
-    """Gives a payment back, whole or in part."""
+    """Gives a payment back, whole or in part; what an invoice has billed, by the credit note of the answer."""
     row = refunds.refund(json_body(RefundIn), actor=staff_actor_of(require_user(), ip=client_address()))
-    return jsonify(refund=RefundOut.of(row).to_json(), creditNote=None)
+    note = queries.note_of_refund(row.id)
+    return jsonify(refund=RefundOut.of(row).to_json(), creditNote=note_json(note) if note else None)
 
 
 @webhooks_bp.post("/<gateway>")
@@ -205,16 +128,3 @@ csrf.exempt(webhook)
 
 def _bought(purchase: CreditPurchase, order: GatewayOrder) -> Response:
     return make_response(jsonify(purchase=PurchaseOut.of(purchase, order).to_json()), 201)
-
-
-def _out(invoice: Invoice, *, with_lines: bool = False) -> InvoiceOut:
-    pdf_url = url_for("billing_api.pdf", organization_id=invoice.organization_id, invoice_id=invoice.id)
-    lines = queries.lines_of(invoice.id) if with_lines else None
-    return InvoiceOut.of(invoice, today=clock.today(clock.INDIA), pdf_url=pdf_url, lines=lines)
-
-
-def _found(access: Access, invoice_id: str) -> Invoice:
-    invoice = queries.invoice(access.organization.id, invoice_id)
-    if invoice is None:
-        raise NotFound("There is no such invoice.", code="INVOICE_NOT_FOUND")
-    return invoice
