@@ -1,18 +1,25 @@
 """Files of documents: archived as issued, kept while they are current, served in parts, and made whatever is missing."""
 
+import io
 import os
 import signal
 import subprocess
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
+from zipfile import ZipFile
 
 import pytest
+from pypdf import PdfReader
 from sqlalchemy import select
 
 from portal import clock, db, scheduling
+from portal.accounts.models import User
+from portal.audit.rules import SYSTEM
 from portal.billing import queries
-from portal.billing.models import Invoice, InvoiceMail
-from portal.billing.service import documents, runs
+from portal.billing.models import CreditNote, Invoice, InvoiceMail
+from portal.billing.rules import ReasonCode
+from portal.billing.schemas import CreditNoteIn, PayIn
+from portal.billing.service import allocations, archives, credit_notes, documents, runs
 from portal.billing.service.documents import filing, logos
 from portal.errors import Unavailable
 from portal.gateways import files, pdf
@@ -242,3 +249,103 @@ def test_a_worker_of_the_queue_is_warm_before_it_forks(monkeypatch):
     assert seen == ["warm", "frozen", "working"]
     scheduling.work_forever(iter(["default"]))
     assert seen == ["warm", "frozen", "working", "working"]
+
+
+@pytest.fixture
+def credited(acme, rung):
+    """The invoice with a credit note by hand, half of it; its jobs are rung."""
+    with clock.as_of(IN_TIME), db.unit_of_work():
+        data = CreditNoteIn(amount=50_000, reason="The consultant left half way.", reason_code=ReasonCode.SERVICE_DEFICIENCY)
+        note = credit_notes.issue_by_hand(_invoice().id, data, actor=world.as_self(acme.owner))
+    return note.id
+
+
+def _note(note_id):
+    db.session.expire_all()
+    return db.session.get_one(CreditNote, note_id)
+
+
+def test_a_credit_note_says_what_rule_53_asks_for_and_where_the_credit_went(credited):
+    with clock.as_of(LATE):
+        made = documents.credit_note_pdf(_note(credited))
+    words = _words(made.content)
+    for particular in (
+        "Credit note", "PFCN/26-27/00001", "06 Nov 2026", "PF/26-27/0000001", "01 Nov 2026", "Service deficiency",
+        "The consultant left half way.", "Taxable value credited ₹500.00", "CGST 9% ₹45.00", "SGST 9% ₹45.00", "Total credit ₹590.00",
+        "Rupees Five Hundred Ninety Only", "29 Karnataka", "999293", "Where the credit went",
+        "₹590.00 settled on invoice PF/26-27/0000001.",
+        "lowers what is still to be paid", "Digitally generated", "Page 1 of 1",
+    ):  # fmt: skip
+        assert particular in words
+    assert "Tax invoice" not in words
+    reader = PdfReader(io.BytesIO(made.content))
+    [link] = [each.get_object() for each in reader.pages[0]["/Annots"]]
+    assert link["/A"]["/URI"].endswith(f"/billing/invoices/{_invoice().id}")
+    assert set(reader.attachments) == {"factur-x.xml"}, "INV-01 is for registered recipients"
+    with clock.as_of(LATE):
+        assert "₹590.00 credited." in _words(documents.invoice_pdf(_invoice()).content)
+    assert "credited" not in _words(documents.original_invoice_pdf(_invoice()).content)
+
+
+def test_a_credit_note_is_archived_and_mailed_as_issued(credited, rung, settings):
+    with clock.as_of(IN_TIME):
+        world.work_off(rung)
+    original = documents.original_credit_note_pdf(_note(credited))
+    assert files.store().read(_note(credited).file_key) == original.content
+    mail = db.session.scalars(select(InvoiceMail).where(InvoiceMail.credit_note_id == credited)).one()
+    written = message_from_bytes((settings.portal_home / "mail" / f"{mail.id}.eml").read_bytes(), policy=policy.default)
+    assert written["Subject"] == "Credit note PFCN/26-27/00001 from Prism Forum Private Limited"
+    [attached] = written.iter_attachments()
+    assert (attached.get_filename(), attached.get_content()) == ("PFCN-26-27-00001.pdf", original.content)
+    assert "₹590.00" in written.get_body(("plain",)).get_content()
+    with db.unit_of_work():
+        credit_notes.void(credited, reason="A mistake", actor=SYSTEM)
+    with clock.as_of(LATE):
+        assert "Voided on" in _words(documents.credit_note_pdf(_note(credited)).content)
+        assert documents.original_credit_note_pdf(_note(credited)) == original
+    assert queries.notes_to_archive(LATE, limit=5) == []
+
+
+def test_a_zip_holds_notes_too(credited, acme, rung):
+    with clock.as_of(IN_TIME):
+        world.work_off(rung)
+    with db.unit_of_work():
+        row = archives.request_archive(acme.organization.id, since=date(2026, 11, 1), until=date(2026, 11, 30), user_id=None)
+        archives.build_archive(row.id)
+    with ZipFile(io.BytesIO(archives.archive_file(row))) as file:
+        assert file.namelist() == ["PF-26-27-0000001.pdf", "PFCN-26-27-00001.pdf", "contents.csv"]
+        assert b"Credit note,PFCN/26-27/00001,2026-11-06,-500.00,-45.00,-45.00,0.00,-590.00" in file.read("contents.csv")
+
+
+def test_the_account_is_a_document(credited, acme):
+    with clock.as_of(IN_TIME):
+        found = queries.statement_of(acme.organization.id, since=None, until=date(2026, 11, 30))
+        organization = db.session.get_one(Organization, acme.organization.id)
+        made = documents.statement_pdf(organization, found)
+        assert documents.statement_pdf(organization, found) == made
+    words = _words(made.content)
+    for particular in (
+        "Statement of account", "To 30 Nov 2026", "Opening balance", "01 Nov 2026 Invoice PF/26-27/0000001 1,180.00 1,180.00",
+        "06 Nov 2026 Credit note PFCN/26-27/00001 590.00 590.00", "Closing balance 1,180.00 590.00 590.00", "To be paid ₹590.00",
+        "Outstanding by age", "Not due yet ₹", "Acme",
+    ):  # fmt: skip
+        assert particular in words
+    assert made.name == "Statement-of-account-To-30-Nov-2026.pdf"
+
+
+def test_credit_that_was_used_is_on_the_invoice_and_on_its_original(credited, acme, rung):
+    with db.unit_of_work(), clock.as_of(IN_TIME):
+        allocations.record(_invoice().id, PayIn(method="BANK_TRANSFER", reference="UTR 1"), actor=world.as_self(acme.owner))
+    with db.unit_of_work(), clock.as_of(IN_TIME):
+        data = CreditNoteIn(amount=10_000, reason="Sorry", reason_code=ReasonCode.GOODWILL)
+        credit_notes.issue_by_hand(_invoice().id, data, actor=world.as_self(acme.owner))
+    with clock.as_of(IN_TIME):
+        company = acme
+        world.book(company, db.session.scalars(select(User).where(User.email == "asha@acme.test")).one(), hours=48)
+    with clock.as_of(NOVEMBER_1 + timedelta(days=30)), db.unit_of_work():
+        runs.run_month()
+    second = db.session.scalars(select(Invoice).order_by(Invoice.number.desc())).first()
+    words = _words(documents.original_invoice_pdf(second).content)
+    assert "Credit applied −₹118.00" in words
+    assert "To pay ₹1,062.00" in words
+    assert "₹118.00 credited. ₹1,062.00 is due by" in words

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import IO
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
@@ -16,7 +17,6 @@ from portal.billing.rules.archives import MOST_ATTEMPTS, ArchiveStatus, check_pe
 from portal.billing.service.documents import Pdf, file_name, original, original_credit_note_sheet, original_invoice_sheet
 from portal.errors import NotFound, Unavailable
 from portal.gateways import files
-from portal.money import plain_amount
 from portal.sheets import csv_bytes
 
 log = structlog.get_logger()
@@ -156,6 +156,6 @@ def _contents(issued: Sequence[Invoice | CreditNote]) -> bytes:
     rows = []
     for one in issued:
         kind, sign = ("Invoice", 1) if isinstance(one, Invoice) else ("Credit note", -1)
-        amounts = [plain_amount(sign * amount) for amount in (one.taxable_amount, one.cgst, one.sgst, one.igst, one.amount)]
+        amounts = [Decimal(sign * amount).scaleb(-2) for amount in (one.taxable_amount, one.cgst, one.sgst, one.igst, one.amount)]
         rows.append((kind, one.number, one.issue_date, *amounts, file_name(one.number or "")))
     return csv_bytes(_HEAD, rows)
