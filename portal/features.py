@@ -4,6 +4,7 @@ from flask import Blueprint
 
 from portal.billing import api as billing_api
 from portal.billing.views import admin as billing_admin_views
+from portal.billing.views import archives as archives_views
 from portal.billing.views import credits as credits_views
 from portal.billing.views import documents as billing_views
 from portal.billing.views import refunds as refunds_views
@@ -45,6 +46,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     bookings_views.bp,
     bookings_api.bp,
     billing_views.bp,
+    archives_views.bp,
     statement_views.bp,
     billing_admin_views.bp,
     credits_views.bp,

@@ -1,5 +1,6 @@
 """The processes behind the queue: rq's worker and rq-scheduler, with what their trials here asked for."""
 
+import gc
 import time
 import warnings
 from collections.abc import Iterable
@@ -14,12 +15,14 @@ from rq.job import Job as QueuedJob
 from rq_scheduler import Scheduler as PlainScheduler
 
 from portal import jobs, queue
+from portal.gateways import pdf
 
 log = structlog.get_logger()
 
 EVERY_SECONDS = 20
 AGAIN_AFTER_SECONDS = 5
 PREFIX = "cron-"
+PDF_QUEUE = "pdf"
 
 
 class Scheduler(PlainScheduler):  # type: ignore[misc] # rq-scheduler publishes no types
@@ -72,8 +75,17 @@ def schedule_forever() -> None:
 
 
 def work_forever(names: Iterable[str]) -> None:
-    """Runs a worker until it is stopped. A killed worker's job is found and run again within about a minute."""
+    """Runs a worker until it is stopped. A killed worker's job is found and run again within about a minute.
+
+    Each job runs in a process of its own, forked from this one. So a worker of the queue ``pdf`` loads what sets documents before it
+    begins: its jobs start warm, and give all memory back when they end.
+    """
     connection = _patient()
+    names = list(names)
+    if PDF_QUEUE in names:
+        pdf.warm()
+        gc.collect()
+        gc.freeze()  # the collector would write into the pages that parent and children share
     worker = Worker(
         [Queue(name, connection=connection) for name in names],
         connection=connection,

@@ -1,6 +1,6 @@
 """Jobs about money."""
 
-from portal.billing.service import allocations, documents, events, invoices, orders, reconciling, refunds, reminders, runs
+from portal.billing.service import allocations, archives, documents, events, invoices, orders, reconciling, refunds, reminders, runs
 from portal.db import Json
 
 
@@ -40,9 +40,24 @@ def archive_invoice(invoice_id: str) -> Json:
     return {"archived": int(documents.archive_invoice(invoice_id))}
 
 
+def archive_credit_note(note_id: str) -> Json:
+    """Makes and keeps a credit note's PDF."""
+    return {"archived": int(documents.archive_credit_note(note_id))}
+
+
 def send_invoice(mail_id: str) -> Json:
-    """Mails an invoice."""
+    """Mails an invoice, a reminder of it, or a credit note to it."""
     return {"sent": int(documents.send_invoice(mail_id))}
+
+
+def build_archive(archive_id: str) -> Json:
+    """Makes the ZIP of a period."""
+    return {"built": int(archives.build_archive(archive_id))}
+
+
+def forget_archives() -> Json:
+    """Deletes ZIPs that were kept for a week."""
+    return {"job": "billing-forget-archives", "forgotten": archives.forget_archives()}
 
 
 def return_excess(return_id: str) -> Json:

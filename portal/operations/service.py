@@ -36,6 +36,8 @@ def sweep() -> Json:
         "billing-handle-event": billing.events_to_handle(at - A_WHILE, limit=AT_ONCE),
         "bookings-settle-payment": billing.payments_to_settle(limit=AT_ONCE),
         "billing-archive-invoice": billing.invoices_to_archive(at - A_WHILE, limit=AT_ONCE),
+        "billing-archive-credit-note": billing.notes_to_archive(at - A_WHILE, limit=AT_ONCE),
+        "billing-build-archive": billing.archives_to_build(at, limit=AT_ONCE),
         "sandbox-send-webhook": sandbox.webhooks_to_send(limit=AT_ONCE),
     }
     for name, ids in rung.items():

@@ -2,100 +2,22 @@ import gc
 import hashlib
 import io
 import logging
+import os
 import subprocess
 import sys
-from dataclasses import replace
-from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
+from fontTools.ttLib import TTFont
 from pypdf import PdfReader
 
-from portal.billing.rules import DocumentLine, InvoiceDocument, Party, Place, TaxRow, payment_status, upi_uri
+from portal.billing.rules import Place
 from portal.gateways.pdf import PdfFailed, render_pdf
-from portal.gateways.rendering import qr_code, render
-from portal.money import in_words
+from portal.gateways.rendering import qr_code
+from tests.support import paper
+from tests.support.paper import NUMBER
 
-NUMBER = "PF/26-27/0000042"
 LINES_OF_A_LONG_ONE = 200
-
-
-def _supplier():
-    return Party(
-        name="Prism Forum Private Limited",
-        address_lines=("4th Floor, 12 Residency Road", "Bengaluru 560025"),
-        gstin="29AAGCP4321K1Z8",
-        pan="AAGCP4321K",
-        state_code="29",
-        state_name="Karnataka",
-    )
-
-
-def _recipient(**changes: object):
-    party = Party(
-        name="Acme Learning Private Limited",
-        address_lines=("801 Palm Court", "Bengaluru 560001"),
-        gstin="29AAPFU0939F1ZR",
-        state_code="29",
-        state_name="Karnataka",
-        email="accounts@acme.example",
-    )
-    return replace(party, **changes)
-
-
-def _line(number, **changes: object):
-    line = DocumentLine(
-        number=number,
-        description="Consultation: Career planning",
-        detail="Ananya Rao with Dr. Rohan Mehta",
-        session_date=date(2026, 11, 1) + timedelta(days=number % 30),
-        sac="999293",
-        quantity=1,
-        unit_price=100_000 + number,
-        taxable=100_000 + number,
-    )
-    return replace(line, **changes)
-
-
-def _document(*, lines=None, place=None, **changes: object):
-    lines = lines or (_line(1),)
-    place = place or Place(supplier_state="29", buyer_state="29")
-    tax = place.tax(taxable := sum(line.taxable for line in lines))
-    total = taxable + tax.total
-    particulars = {
-        "number": NUMBER,
-        "issue_date": date(2026, 12, 1),
-        "due_date": date(2026, 12, 31),
-        "period_start": date(2026, 11, 1),
-        "period_end": date(2026, 11, 30),
-        "supplier": _supplier(),
-        "recipient": _recipient(),
-        "place_of_supply": place.place_of_supply,
-        "tax_kind": tax.kind,
-        "state_tax": place.state_tax,
-        "tax": (TaxRow.of(taxable, tax),),
-        "lines": tuple(lines),
-        "taxable": taxable,
-        "cgst": tax.cgst,
-        "sgst": tax.sgst,
-        "igst": tax.igst,
-        "total": total,
-        "total_in_words": in_words(total),
-        "po_number": "PO-7781",
-        "terms_text": "Payment is due within 30 days.",
-        "bank_lines": ("Example Bank, Residency Road", "Account 000123456789", "IFSC EXMP0000001"),
-        "upi_uri": upi_uri(upi_id="prismforum@upi", name="Prism Forum", amount=total, reference=NUMBER),
-        "endorsement": place.endorsement(lut="AD2903260001234"),
-    }
-    return InvoiceDocument(**{**particulars, **changes})
-
-
-def _html(document, **status: object):
-    usual = {"total": document.total, "paid": 0, "credited": 0, "due": document.due_date, "today": date(2026, 12, 5)}
-    return render("pdf/invoice.html", document=document, status=payment_status(**{**usual, **status}))
-
-
-def _pdf(document, **status: object):
-    return render_pdf(_html(document, **status), title=f"Invoice {document.number}")
 
 
 def _text(pdf):
@@ -109,11 +31,11 @@ def _words(pdf):
 
 @pytest.fixture(scope="module")
 def long_pdf():
-    return _pdf(_document(lines=[_line(number) for number in range(1, LINES_OF_A_LONG_ONE + 1)]))
+    return paper.pdf(paper.document(lines=[paper.line(number) for number in range(1, LINES_OF_A_LONG_ONE + 1)]))
 
 
 def test_every_particular_of_rule_46_is_printed():
-    words = _words(_pdf(_document()))
+    words = _words(paper.pdf(paper.document()))
     for particular in (
         "Tax invoice", NUMBER, "Original for recipient", "01 Dec 2026", "31 Dec 2026", "01 Nov 2026 to 30 Nov 2026",
         "Prism Forum Private Limited", "4th Floor, 12 Residency Road", "29AAGCP4321K1Z8",
@@ -146,7 +68,7 @@ def test_every_particular_of_rule_46_is_printed():
     ],
 )
 def test_other_places_have_other_heads(place, printed, absent):
-    words = _words(_pdf(_document(place=place)))
+    words = _words(paper.pdf(paper.document(place=place)))
     assert printed in words
     assert absent not in words
     assert place.place_of_supply in words
@@ -154,12 +76,12 @@ def test_other_places_have_other_heads(place, printed, absent):
 
 def test_a_buyer_abroad_has_a_country():
     abroad = Place(supplier_state="29", buyer_state=None, buyer_country="US")
-    recipient = _recipient(gstin="", state_code="", state_name="", country="US")
-    assert "United States" in _words(_pdf(_document(place=abroad, recipient=recipient)))
+    recipient = paper.recipient(gstin="", state_code="", state_name="", country="US")
+    assert "United States" in _words(paper.pdf(paper.document(place=abroad, recipient=recipient)))
 
 
 def test_applied_credit_lowers_what_is_to_be_paid():
-    words = _words(_pdf(_document(credit_applied=18_001), credited=18_001))
+    words = _words(paper.pdf(paper.document(credit_applied=18_001), credited=18_001))
     assert "Credit applied \N{MINUS SIGN}₹180.01" in words
     assert "To pay ₹1,000.00" in words
     assert "₹1,000.00 is due by" in words
@@ -169,7 +91,7 @@ def test_two_hundred_lines_are_all_there_once_on_pages_with_heads(long_pdf):
     text = _text(long_pdf)
     pages = text.split("\f")[:-1]
     for number in range(1, LINES_OF_A_LONG_ONE + 1):
-        assert text.count(f"1,00{number // 100}.{number % 100:02d} ") == 1
+        assert text.count(f"1,00{number // 100}.{number % 100:02d}\n") == 1
     for at, page in enumerate(pages, start=1):
         assert f"Page {at} of {len(pages)}" in page
         assert ("Taxable value ₹" in page) == ("Dr. Rohan Mehta" in page)
@@ -207,8 +129,8 @@ def _roles(root):
 
 
 def test_rupees_and_devanagari_are_embedded_and_can_be_searched():
-    line = _line(1, description="परामर्श: करियर योजना")
-    pdf = _pdf(_document(lines=[line], recipient=_recipient(name="भारतीय शिक्षा प्रतिष्ठान")))
+    line = paper.line(1, description="परामर्श: करियर योजना")
+    pdf = paper.pdf(paper.document(lines=[line], recipient=paper.recipient(name="भारतीय शिक्षा प्रतिष्ठान")))
     fonts = subprocess.run(["pdffonts", "-"], input=pdf, capture_output=True, check=True).stdout.decode().splitlines()[2:]
     names = " ".join(fonts)
     assert "DejaVu-Sans" in names
@@ -223,8 +145,8 @@ def test_rupees_and_devanagari_are_embedded_and_can_be_searched():
 
 def test_long_names_stay_on_the_page():
     name = "The Incorporated Society for the Advancement of Extraordinarily Long Organization Names " * 2
-    lines = [_line(1, detail="x" * 400)]
-    pdf = _pdf(_document(lines=lines, recipient=_recipient(name=name.strip())))
+    lines = [paper.line(1, detail="x" * 400)]
+    pdf = paper.pdf(paper.document(lines=lines, recipient=paper.recipient(name=name.strip())))
     words = _words(pdf)
     assert words.count("Advancement") >= 2
     assert words.count("x") >= 400
@@ -233,9 +155,53 @@ def test_long_names_stay_on_the_page():
     assert max(rights) < 595.3
 
 
+def test_a_name_of_ten_thousand_characters_is_printed_and_the_document_comes():
+    name = "".join(f"{number:05d}-" for number in range(1667))[:10_000]
+    made = paper.pdf(paper.document(recipient=paper.recipient(name=name), lines=[paper.line(1, detail=name)]))
+    text = "".join(_text(made).split())
+    assert text.count("01665") >= 2, "to its end, in the head and in the line"
+    assert NUMBER in text
+    assert f"Page{len(PdfReader(io.BytesIO(made)).pages)}of" in text
+    boxes = subprocess.run(["pdftotext", "-bbox", "-", "-"], input=made, capture_output=True, check=True).stdout.decode()
+    assert max(float(part.split('"')[1]) for part in boxes.split("xMax=")[1:]) < 595.3
+
+
+def test_what_no_font_has_is_a_box_and_the_document_comes():
+    words = _words(paper.pdf(paper.document(recipient=paper.recipient(name="Acme 𐎠 Ltd \x0b\x00"))))
+    assert "Acme" in words
+    assert "₹1,180.01" in words
+
+
+@pytest.mark.parametrize("file", ["none", "lohit"])
+def test_without_a_font_that_has_the_rupee_there_is_one_clear_error(tmp_path, file):
+    listed = subprocess.run(["fc-list", "Lohit Devanagari", "file"], capture_output=True, check=True, text=True).stdout.strip().rstrip(":")
+    folder = tmp_path / "fonts"
+    folder.mkdir()
+    if file == "lohit":
+        (folder / "latin.ttf").symlink_to(_without_rupee(Path(listed.splitlines()[0].rstrip(":")), tmp_path / "made.ttf"))
+    (tmp_path / "fonts.conf").write_text(f"<fontconfig><dir>{folder}</dir><cachedir>{tmp_path}/cache</cachedir></fontconfig>")
+    program = (
+        "from portal.gateways import pdf\n"
+        "try: pdf.render_pdf('<html lang=\"en\"><body><p>₹ 1</p></body></html>', title='Invoice 1')\n"
+        "except pdf.PdfFailed as failed: print(failed)"
+    )
+    environment = {**os.environ, "FONTCONFIG_FILE": str(tmp_path / "fonts.conf")}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True, env=environment)
+    assert "Invoice 1 wasn't made: " in run.stdout
+    assert "DejaVu" in run.stdout
+
+
+def _without_rupee(font, made):
+    opened = TTFont(font)
+    for table in opened["cmap"].tables:
+        table.cmap.pop(0x20B9, None)
+    opened.save(made)
+    return made
+
+
 def test_what_people_type_is_printed_and_never_run():
     nasty = '<img src="https://evil.example/x.png"> <b>Acme & Söhne</b>'
-    words = _words(_pdf(_document(lines=[_line(1, description=nasty)], recipient=_recipient(name=nasty))))
+    words = _words(paper.pdf(paper.document(lines=[paper.line(1, description=nasty)], recipient=paper.recipient(name=nasty))))
     assert '<img src="https://evil.example/x.png">' in words
     assert "<b>Acme & Söhne</b>" in words
 
@@ -253,17 +219,17 @@ def test_what_people_type_is_printed_and_never_run():
 )
 def test_nothing_outside_the_folder_is_fetched(address):
     with pytest.raises(PdfFailed, match="may not be fetched"):
-        render_pdf(f'<html lang="en"><title>x</title><p><img src="{address}" alt="x"></p></html>', title="x")
+        render_pdf(f'<html lang="en"><p><img src="{address}" alt="x"/></p></html>', title="x")
 
 
 def test_a_picture_of_our_own_is_fetched():
-    html = f'<html lang="en"><title>x</title><p><img src="{qr_code("x")}" alt="x"><img src="mark.svg" alt="y"></p></html>'
+    html = f'<html lang="en"><p><img src="{qr_code("x")}" alt="x"/><img src="mark.svg" alt="y"/></p></html>'
     assert render_pdf(html, title="x").startswith(b"%PDF-1.7")
 
 
 def test_weasyprint_has_nothing_to_complain_of(caplog):
     with caplog.at_level(logging.WARNING, logger="weasyprint"):
-        _pdf(_document())
+        paper.pdf(paper.document())
     assert caplog.records == []
 
 
@@ -271,16 +237,16 @@ def test_the_collector_is_as_it_was():
     assert gc.isenabled()
     gc.disable()
     try:
-        _pdf(_document())
+        paper.pdf(paper.document())
         assert not gc.isenabled()
     finally:
         gc.enable()
-    _pdf(_document())
+    paper.pdf(paper.document())
     assert gc.isenabled()
 
 
 def test_the_same_document_gives_the_same_bytes_in_another_process_too(tmp_path):
-    html = _html(_document())
+    html = paper.html(paper.document())
     (tmp_path / "invoice.html").write_text(html)
     program = (
         "import hashlib, pathlib, sys; from portal.gateways.pdf import render_pdf; "

@@ -10,9 +10,10 @@ from portal import clock, crypto, db
 from portal.accounts.models import MailedLink
 from portal.accounts.rules import LinkPurpose, PlatformRole
 from portal.accounts.schemas import SignUpIn
+from portal.billing.models import Invoice
 from portal.billing.rules import ReasonCode
 from portal.billing.schemas import CreditNoteIn
-from portal.billing.service import credit_notes, invoices
+from portal.billing.service import archives, credit_notes, invoices
 from portal.gateways import payments
 from portal.invites.models import Invitation
 from portal.invites.service import imports, invitations, mails, verdicts
@@ -67,8 +68,13 @@ def scene(rung, app) -> Scene:
         stranger = world.make_user("stranger@other.test")
         world.make_organization(stranger, name="Other")
         logo = world.place_logo(organization, company.owner)
+        with db.unit_of_work():
+            issued = db.session.scalars(select(Invoice.issue_date)).one()
+            archive = archives.request_archive(organization.id, since=issued, until=issued, user_id=company.owner.id)
+            archives.build_archive(archive.id)
         invitation = db.session.scalars(select(Invitation)).one()
         values = {
+            "archive_id": archive.id,
             "invoice_id": invoice.id,
             "note_id": note.id,
             "invitation_id": invitation.id,

@@ -15,7 +15,9 @@ MOST_STATEMENTS = 12
 NO_PAGES = {
     "operations.healthz",
     "operations.readyz",
+    "archives.download",
     "billing.pdf",
+    "statement.pdf",
     "billing.note_pdf",
     "billing.export",
     "statement.export",

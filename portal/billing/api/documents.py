@@ -2,10 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from io import BytesIO
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, make_response, send_file, url_for
+from flask import Blueprint, Response, jsonify, make_response, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock, config
@@ -40,6 +39,7 @@ from portal.web.idempotency import answer_so_far, idempotent
 from portal.web.openapi import describes, listed, served, wrapped
 from portal.web.page import CSV, download
 from portal.web.security import limiter
+from portal.web.serving import PDF, CopyQuery, serve
 
 bp = Blueprint("billing_api", __name__, url_prefix="/api/organizations/<organization_id>/billing")
 
@@ -99,20 +99,26 @@ def show_note(access: Access, note_id: str) -> ResponseReturnValue:
 
 @bp.get("/invoices/<invoice_id>/pdf")
 @org(Role.ORG_MANAGER, books=True)
-@describes(answers={200: served("application/pdf")})
+@describes(query=CopyQuery, answers={200: served(PDF), 304: None}, refuses={503: ("PDF_UNAVAILABLE",)})
 def pdf(access: Access, invoice_id: str) -> ResponseReturnValue:
-    """One invoice's file."""
-    made = documents.invoice_pdf(_found(access, invoice_id))
-    return send_file(BytesIO(made.content), mimetype="application/pdf", as_attachment=True, download_name=made.name)
+    """One invoice's file: as it stands now, or with ``?copy=original`` as it was issued."""
+    invoice = _found(access, invoice_id)
+    made = documents.original_invoice_pdf(invoice) if query(CopyQuery).of == "original" else documents.invoice_pdf(invoice)
+    return serve(made.content, file_name=made.name, media_type=PDF, etag=made.etag)
 
 
 @bp.get("/credit-notes/<note_id>/pdf")
 @org(Role.ORG_MANAGER, books=True)
-@describes(answers={200: served("application/pdf")}, refuses={404: ("CREDIT_NOTE_NOT_FOUND",)})
+@describes(
+    query=CopyQuery,
+    answers={200: served(PDF), 304: None},
+    refuses={404: ("CREDIT_NOTE_NOT_FOUND",), 503: ("PDF_UNAVAILABLE",)},
+)
 def note_pdf(access: Access, note_id: str) -> ResponseReturnValue:
-    """One credit note's file."""
-    made = documents.credit_note_pdf(_found_note(access, note_id))
-    return send_file(BytesIO(made.content), mimetype="application/pdf", as_attachment=True, download_name=made.name)
+    """One credit note's file: as it stands now, or with ``?copy=original`` as it was issued."""
+    note = _found_note(access, note_id)
+    made = documents.original_credit_note_pdf(note) if query(CopyQuery).of == "original" else documents.credit_note_pdf(note)
+    return serve(made.content, file_name=made.name, media_type=PDF, etag=made.etag)
 
 
 @bp.get("/preview")

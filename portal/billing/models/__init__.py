@@ -1,6 +1,7 @@
 """The tables of money."""
 
 from portal.billing.models.allocations import Allocation, GatewayReturn, InvoiceBalance
+from portal.billing.models.archives import DocumentArchive
 from portal.billing.models.credit_notes import CreditMovement, CreditNote, CreditNoteLine
 from portal.billing.models.credits import CreditPool, CreditPurchase, LedgerRow
 from portal.billing.models.invoices import BillingRun, DocumentSeries, Invoice, InvoiceLine, InvoiceMail
@@ -14,6 +15,7 @@ __all__ = [
     "CreditNoteLine",
     "CreditPool",
     "CreditPurchase",
+    "DocumentArchive",
     "DocumentSeries",
     "GatewayEvent",
     "GatewayOrder",

@@ -1,5 +1,14 @@
 """Reads of money, always scoped by organization."""
 
+from portal.billing.queries.archives import (
+    LET_GO_AFTER,
+    archive,
+    archives_of,
+    archives_to_build,
+    archives_to_forget,
+    count_issued,
+    documents_issued,
+)
 from portal.billing.queries.balances import (
     Exposure,
     OpenNote,
@@ -53,6 +62,7 @@ from portal.billing.queries.invoices import (
     note_lines,
     note_of_refund,
     notes_of,
+    notes_to_archive,
 )
 from portal.billing.queries.reconcile import (
     Difference,
@@ -78,6 +88,7 @@ from portal.billing.queries.unbilled import (
 )
 
 __all__ = [
+    "LET_GO_AFTER",
     "Difference",
     "Entry",
     "Exposure",
@@ -89,11 +100,17 @@ __all__ = [
     "ToBill",
     "ageing_of",
     "allocations_of",
+    "archive",
+    "archives_of",
+    "archives_to_build",
+    "archives_to_forget",
     "awaiting_final_invoice",
     "balance",
     "balances",
+    "count_issued",
     "credited_on",
     "differences",
+    "documents_issued",
     "documents_of",
     "events_to_handle",
     "exposure",
@@ -120,6 +137,7 @@ __all__ = [
     "note_lines",
     "note_of_refund",
     "notes_of",
+    "notes_to_archive",
     "open_notes",
     "order_of_payment",
     "orders_of",

@@ -119,6 +119,12 @@ def mails_to_deliver(at: datetime, *, limit: int) -> Sequence[str]:
     return db.session.scalars(statement).all()
 
 
+def notes_to_archive(before: datetime, *, limit: int) -> Sequence[str]:
+    """Ids of credit notes whose file is missing although they were issued a while ago, for the sweep."""
+    statement = select(CreditNote.id).where(CreditNote.file_key.is_(None), CreditNote.issued_at < before)
+    return db.session.scalars(statement.order_by(CreditNote.issued_at).limit(limit)).all()
+
+
 def invoices_to_archive(before: datetime, *, limit: int) -> Sequence[str]:
     """Ids of invoices whose file is missing although they were sent a while ago, for the sweep."""
     statement = (

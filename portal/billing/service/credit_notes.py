@@ -31,6 +31,7 @@ from portal.billing.rules import (
     spread,
 )
 from portal.billing.schemas import CreditNoteIn, CreditPayoutIn
+from portal.billing.service import documents
 from portal.billing.service.numbers import take_credit_note_number
 from portal.errors import Conflict, NotFound
 from portal.money import format_inr
@@ -179,6 +180,7 @@ def _issue(
     db.session.refresh(note)
     about, after = audit.Subject("credit_note", note.id, note.number), {"amount": note.amount, "invoice": invoice.number, "kind": kind}
     audit.record(actor, Action.CREDIT_NOTE_ISSUED, about, organization_id=note.organization_id, after=after)
+    documents.announce_credit_note(note)
     return note
 
 

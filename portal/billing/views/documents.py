@@ -3,10 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
-from io import BytesIO
 from typing import Any
 
-from flask import Blueprint, send_file, url_for
+from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock, config
@@ -23,6 +22,7 @@ from portal.orgs.rules import BillingMode, Role, Status
 from portal.web.filters import show_date
 from portal.web.forms import Form, query
 from portal.web.page import CSV, download, leave_to, page, redirect_to, toast
+from portal.web.serving import PDF, CopyQuery, serve
 
 bp = Blueprint("billing", __name__)
 PAGE_SIZE = 25
@@ -123,9 +123,10 @@ def pay(access: Access, invoice_id: str) -> ResponseReturnValue:
 @bp.get("/orgs/<slug>/billing/invoices/<invoice_id>/pdf")
 @org(Role.ORG_MANAGER, books=True)
 def pdf(access: Access, invoice_id: str) -> ResponseReturnValue:
-    """An invoice's file."""
-    made = documents.invoice_pdf(found_invoice(access, invoice_id))
-    return send_file(BytesIO(made.content), mimetype="application/pdf", as_attachment=True, download_name=made.name)
+    """An invoice's file: as it stands now, or with ``?copy=original`` as it was issued."""
+    invoice = found_invoice(access, invoice_id)
+    made = documents.original_invoice_pdf(invoice) if query(CopyQuery).of == "original" else documents.invoice_pdf(invoice)
+    return serve(made.content, file_name=made.name, media_type=PDF, etag=made.etag)
 
 
 @bp.get("/orgs/<slug>/billing/credit-notes/<note_id>")
@@ -138,9 +139,10 @@ def show_note(access: Access, note_id: str) -> ResponseReturnValue:
 @bp.get("/orgs/<slug>/billing/credit-notes/<note_id>/pdf")
 @org(Role.ORG_MANAGER, books=True)
 def note_pdf(access: Access, note_id: str) -> ResponseReturnValue:
-    """A credit note's file."""
-    made = documents.credit_note_pdf(found_note(access, note_id))
-    return send_file(BytesIO(made.content), mimetype="application/pdf", as_attachment=True, download_name=made.name)
+    """A credit note's file: as it stands now, or with ``?copy=original`` as it was issued."""
+    note = found_note(access, note_id)
+    made = documents.original_credit_note_pdf(note) if query(CopyQuery).of == "original" else documents.credit_note_pdf(note)
+    return serve(made.content, file_name=made.name, media_type=PDF, etag=made.etag)
 
 
 def show_invoice(
