@@ -6,9 +6,8 @@ from portal import clock, config, db, queue
 from portal.billing import queries
 from portal.billing.models import InvoiceMail
 from portal.billing.rules import reminder_due
+from portal.billing.service.documents.mailing import REMINDER
 from portal.db import Json
-
-REMINDER = "REMINDER"
 
 
 def remind() -> Json:

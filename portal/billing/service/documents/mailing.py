@@ -15,6 +15,7 @@ from portal.gateways.rendering import render
 from portal.orgs.models import Organization
 
 ISSUED = "ISSUED"
+REMINDER = "REMINDER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def announce_credit_note(note: CreditNote) -> None:
 
 
 def send_invoice(mail_id: str) -> bool:
-    """Sends a mail with its PDF; returns whether it went out now.
+    """Sends a mail with its PDF; returns whether it went out now. A reminder of what was paid meanwhile is dropped.
 
     Raises:
         Unavailable: ``PDF_UNAVAILABLE``: the PDF can't be made now; the job is tried again.
@@ -55,6 +56,9 @@ def send_invoice(mail_id: str) -> bool:
     if mail is None or not mail.is_to_be_delivered(clock.now()):
         return False
     invoice = db.session.get_one(Invoice, mail.invoice_id)
+    if mail.occasion.startswith(REMINDER) and not queries.balance(invoice.id).outstanding:
+        db.session.delete(mail)  # it was paid while its reminder was on the way
+        return False
     organization = db.session.get_one(Organization, invoice.organization_id)
     letter = _of_note(db.session.get_one(CreditNote, mail.credit_note_id), invoice) if mail.credit_note_id else _of_invoice(invoice, mail)
     path = f"credit-notes/{mail.credit_note_id}" if mail.credit_note_id else f"invoices/{invoice.id}"
