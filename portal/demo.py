@@ -10,8 +10,11 @@ from portal.accounts import service as accounts
 from portal.accounts.models import User
 from portal.accounts.rules import PlatformRole
 from portal.audit.rules import SYSTEM, Actor, Via
+from portal.billing import queries as billing
+from portal.billing.models import Invoice
 from portal.billing.rules import month_before, month_start
-from portal.billing.service import runs
+from portal.billing.schemas import PayIn, RefundIn
+from portal.billing.service import allocations, refunds, runs
 from portal.bookings import service as bookings
 from portal.bookings.models import Plan
 from portal.bookings.rules import PlanType
@@ -46,17 +49,33 @@ def load(*, force: bool) -> list[str]:
     if db.session.scalar(select(exists().select_from(User))) and not force:
         raise Conflict("The database isn't empty. Say --force to load the demo into it all the same.", code="NOT_EMPTY")
     now = clock.now()
-    start = month_before(month_start(now))
+    start = month_before(month_before(now))
     with clock.as_of(start + timedelta(hours=6)), db.unit_of_work():
         admin = _user("Priya Shah", "admin@portal.example", role=PlatformRole.ADMIN)
         experts = [_consultant(name, headline, admin) for name, headline in CONSULTANTS]
     lines = [f"Everybody's password is {PASSWORD}", "Platform admin: admin@portal.example"]
     for number, story in enumerate(STORIES):
         lines.append(_tell(story, number=number, experts=experts, start=start, now=now))
-    for boundary in (month_start(start + timedelta(days=32)), month_start(now)):
+    first_run = month_start(start + timedelta(days=32))
+    for boundary in (first_run, month_start(now)):
         with clock.as_of(boundary), db.unit_of_work():
             runs.run_month()
+        if boundary == first_run:
+            _pay_and_give_back(admin, at=first_run + timedelta(days=9, hours=5))
     return lines
+
+
+def _pay_and_give_back(admin: User, *, at: datetime) -> None:
+    """Of the first invoices one is paid, one paid in part and one not at all; then a session of each is given back."""
+    actor = Actor(user_id=admin.id, name=admin.name, via=Via.PLATFORM_ADMIN)
+    found = db.session.scalars(select(Invoice).order_by(Invoice.number)).all()
+    for invoice, share, days in zip(found, (1, 2, None), (0, 1, 2), strict=False):
+        with clock.as_of(at + timedelta(days=days)), db.unit_of_work():
+            if share is not None:
+                paid = PayIn(amount=invoice.amount // share, method="BANK_TRANSFER", reference=f"NEFT-{invoice.number}")
+                allocations.record(invoice.id, paid, actor=actor)
+            line = billing.lines_of(invoice.id)[0]
+            refunds.refund(RefundIn(payment_id=str(line.payment_id), reason="The session didn't take place"), actor=actor)
 
 
 def _tell(story: Sequence[str], *, number: int, experts: list[User], start: datetime, now: datetime) -> str:

@@ -129,6 +129,8 @@ class Histories(RuleBasedStateMachine):
     """One history. ``town`` is set by the test."""
 
     town: Town
+    looks = 0
+    """How often every sum was looked at, over all histories."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -311,6 +313,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def every_sum_holds(self) -> None:
+        Histories.looks += 1
         with self.town.app.app_context(), db.database.engine.connect() as connection:
             self._follow(connection)
             assert not connection.execute(text(REFUNDED)).all()
@@ -456,3 +459,4 @@ def test_whatever_happens_in_whatever_order_the_money_is_right(rung, app, monkey
     checks = list(HealthCheck)
     how = settings(max_examples=8, stateful_step_count=40, deadline=None, database=None, derandomize=True, suppress_health_check=checks)
     run_state_machine_as_test(Histories, settings=how)
+    assert Histories.looks > 200

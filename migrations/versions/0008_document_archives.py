@@ -1,13 +1,13 @@
 """Archives: all documents of a period in one ZIP.
 
-Revision ID: 0010
+Revision ID: 0008
 """
 
 from alembic import op
 import sqlalchemy as sa
 
 # revision identifiers, used by Alembic.
-revision = "0010"
+revision = "0008"
 down_revision = "0007"
 
 
