@@ -1,5 +1,6 @@
 """Made-up documents as their frozen values, and how they come out."""
 
+import base64
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -185,3 +186,8 @@ def statement(*, entries=3, **changes):
 def statement_html(made, *, branding=None):
     """A statement of account as a page."""
     return render("pdf/statement.html", document=made, branding=branding or Branding())
+
+
+def data_address(png):
+    """A picture as the ``data:`` address that documents print."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
