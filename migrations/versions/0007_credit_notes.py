@@ -66,6 +66,16 @@ END $$;
 CREATE TRIGGER invoices_cancelled_unused BEFORE UPDATE ON invoices FOR EACH ROW
     WHEN (OLD.status = 'SENT' AND NEW.status = 'CANCELLED') EXECUTE FUNCTION refuse_cancelling_what_is_used();
 
+CREATE FUNCTION check_released_line() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM payments WHERE id = NEW.payment_id AND billable_to_org_invoice_id = NEW.invoice_id) THEN
+        RAISE EXCEPTION 'the payment of a released line is still billed by its invoice' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER invoice_lines_released AFTER UPDATE OF released_at ON invoice_lines DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.released_at IS NOT NULL) EXECUTE FUNCTION check_released_line();
+
 CREATE TRIGGER invoice_allocations_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON invoice_allocations
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE FUNCTION take_allocations() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -115,7 +125,8 @@ BEGIN
         RETURN NEW;
     END IF;
     IF to_jsonb(NEW) - voiding IS DISTINCT FROM to_jsonb(OLD) - voiding
-       OR (OLD.status = 'VOID' AND to_jsonb(NEW) - 'file_key' IS DISTINCT FROM to_jsonb(OLD) - 'file_key') THEN
+       OR (OLD.status = 'VOID' AND to_jsonb(NEW) - ARRAY['file_key', 'open_amount'] IS DISTINCT FROM
+           to_jsonb(OLD) - ARRAY['file_key', 'open_amount']) THEN
         RAISE EXCEPTION 'credit note % was issued and never changes', OLD.number USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;
@@ -210,6 +221,9 @@ def upgrade():
             "paid_amount >= 0 AND credited_amount >= 0 AND applied_amount >= 0", name=op.f("ck_invoice_balances_not_negative")
         ),
         sa.CheckConstraint("paid_amount + credited_amount + applied_amount <= amount", name=op.f("ck_invoice_balances_within_the_invoice")),
+        sa.CheckConstraint(
+            "NOT is_cancelled OR paid_amount + credited_amount + applied_amount = 0", name=op.f("ck_invoice_balances_cancelled_unused")
+        ),
         _to("invoice_balances", "invoice_id", of="invoices"),
         _to("invoice_balances", "organization_id", of="organizations"),
         sa.PrimaryKeyConstraint("invoice_id", name=op.f("pk_invoice_balances")),
@@ -301,6 +315,10 @@ def upgrade():
             "settled_amount >= 0 AND applied_amount >= 0 AND paid_out_amount >= 0 AND open_amount >= 0", name=op.f("ck_credit_notes_uses")
         ),
         sa.CheckConstraint("(status = 'VOID') = (voided_at IS NOT NULL)", name=op.f("ck_credit_notes_voided")),
+        sa.CheckConstraint(
+            "status <> 'VOID' OR (settled_amount + applied_amount + paid_out_amount = 0 AND refund_id IS NULL)",
+            name=op.f("ck_credit_notes_voided_unused"),
+        ),
         _to("credit_notes", "organization_id", of="organizations"),
         _to("credit_notes", "invoice_id", of="invoices"),
         _to("credit_notes", "refund_id", of="refunds"),
@@ -370,6 +388,7 @@ def upgrade():
 
 def downgrade():
     op.execute("DROP TRIGGER invoices_cancelled_unused ON invoices; DROP TRIGGER invoices_begin_or_end_balances ON invoices")
+    op.execute("DROP TRIGGER invoice_lines_released ON invoice_lines")
     op.execute(KEEP_SENT_INVOICE.format(may_change="'status', 'file_key'"))
     op.drop_constraint(op.f("uq_invoice_mails_invoice_id_occasion_credit_note_id"), "invoice_mails", type_="unique")
     op.execute("DELETE FROM invoice_mails WHERE credit_note_id IS NOT NULL")
@@ -385,6 +404,7 @@ def downgrade():
         "take_allocations",
         "refuse_cancelling_what_is_used",
         "begin_or_end_balances",
+        "check_released_line",
         "keep_kept_sums",
     ):
         op.execute(f"DROP FUNCTION {function}()")

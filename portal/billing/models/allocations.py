@@ -22,6 +22,7 @@ class InvoiceBalance(Base):
     __table_args__ = (
         CheckConstraint("paid_amount >= 0 AND credited_amount >= 0 AND applied_amount >= 0", name="not_negative"),
         CheckConstraint("paid_amount + credited_amount + applied_amount <= amount", name="within_the_invoice"),
+        CheckConstraint("NOT is_cancelled OR paid_amount + credited_amount + applied_amount = 0", name="cancelled_unused"),
         Index("ix_invoice_balances_outstanding", "organization_id", "due_date", postgresql_where=text("outstanding > 0")),
         Index("ix_invoice_balances_due_date", "due_date", postgresql_where=text("outstanding > 0")),
     )

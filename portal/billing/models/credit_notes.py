@@ -25,6 +25,9 @@ class CreditNote(Identified, Base):
         CheckConstraint("cgst = sgst AND cgst >= 0 AND igst >= 0", name="equal_halves"),
         CheckConstraint("settled_amount >= 0 AND applied_amount >= 0 AND paid_out_amount >= 0 AND open_amount >= 0", name="uses"),
         CheckConstraint("(status = 'VOID') = (voided_at IS NOT NULL)", name="voided"),
+        CheckConstraint(
+            "status <> 'VOID' OR (settled_amount + applied_amount + paid_out_amount = 0 AND refund_id IS NULL)", name="voided_unused"
+        ),
         Index("ix_credit_notes_organization_id_issued_at", "organization_id", "issued_at", "id"),
         Index("ix_credit_notes_invoice_id", "invoice_id"),
         Index("ix_credit_notes_open", "organization_id", "issued_at", postgresql_where=text("open_amount > 0")),
