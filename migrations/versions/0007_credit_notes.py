@@ -195,6 +195,10 @@ def upgrade():
     op.create_unique_constraint(op.f("uq_invoices_purchase_id"), "invoices", ["purchase_id"])
     op.create_check_constraint(op.f("ck_invoices_purchase"), "invoices", "(purpose = 'PURCHASE') = (purchase_id IS NOT NULL)")
     op.create_check_constraint(op.f("ck_invoices_cancelled"), "invoices", "(status = 'CANCELLED') = (cancelled_at IS NOT NULL)")
+    op.add_column("credit_purchases", sa.Column("tax_kind", sa.String(length=10), nullable=False, server_default="INTRA"))
+    op.add_column("credit_purchases", sa.Column("place_of_supply", sa.Text(), nullable=False, server_default=""))
+    for column in ("tax_kind", "place_of_supply"):
+        op.alter_column("credit_purchases", column, server_default=None)
     op.add_column("gateway_orders", _id("invoice_id", nullable=True))
     op.create_foreign_key(op.f("fk_gateway_orders_invoice_id_invoices"), "gateway_orders", "invoices", ["invoice_id"], ["id"])
     op.create_index("ix_gateway_orders_invoice_id", "gateway_orders", ["invoice_id"])
@@ -408,6 +412,8 @@ def downgrade():
         "keep_kept_sums",
     ):
         op.execute(f"DROP FUNCTION {function}()")
+    op.drop_column("credit_purchases", "place_of_supply")
+    op.drop_column("credit_purchases", "tax_kind")
     op.drop_constraint(op.f("ck_gateway_orders_one_subject"), "gateway_orders", type_="check")
     op.execute("DELETE FROM gateway_orders WHERE invoice_id IS NOT NULL")
     op.create_check_constraint(op.f("ck_gateway_orders_one_subject"), "gateway_orders", "num_nonnulls(payment_id, purchase_id) = 1")

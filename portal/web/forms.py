@@ -61,19 +61,21 @@ class Form(Generic[Schema]):
         errors: Field → sentences.
         messages: Sentences that belong to no field.
         refusal: What the act refused with, or None.
+        prefix: What its fields' ids begin with; forms that share a page have prefixes of their own.
     """
 
-    def __init__(self, schema: type[Schema], values: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, schema: type[Schema], values: Mapping[str, Any] | None = None, *, prefix: str = "f") -> None:
         self.schema = schema
+        self.prefix = prefix
         self.values: dict[str, Any] = dict(values or {})
         self.errors: dict[str, list[str]] = {}
         self.messages: list[str] = []
         self.refusal: DomainError | None = None
 
     @classmethod
-    def posted(cls, schema: type[Schema]) -> "Form[Schema]":
+    def posted(cls, schema: type[Schema], *, prefix: str = "f") -> "Form[Schema]":
         """The form as the browser sent it."""
-        return cls(schema, {name: request.form[name] for name in request.form if name != "csrf_token"})
+        return cls(schema, {name: request.form[name] for name in request.form if name != "csrf_token"}, prefix=prefix)
 
     def submit(self, act: Callable[..., Made], **arguments: Any) -> Made | None:  # noqa: ANN401 - the act's own arguments
         """Checks the fields and, when they are right, calls ``act(data, **arguments)``.

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, UniqueConstraint, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.billing.rules import LedgerReason, PurchaseStatus
+from portal.billing.rules import LedgerReason, PurchaseStatus, TaxKind
 from portal.db import Base, Identified
 
 
@@ -57,6 +57,8 @@ class CreditPurchase(Identified, Base):
 
     organization_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("organizations.id"))
     amount: Mapped[int]
+    tax_kind: Mapped[TaxKind] = mapped_column(Enum(TaxKind, native_enum=False, length=10))
+    place_of_supply: Mapped[str]
     tax_rate: Mapped[int]
     cgst: Mapped[int]
     sgst: Mapped[int]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, literal, or_, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, and_, cast, literal, or_, select, tuple_, union_all
 from sqlalchemy.orm import contains_eager
 
 from portal import clock, db
@@ -47,7 +47,7 @@ def documents_of(organization_id: str, filters: Filters, *, limit: int, cursor: 
         last: Any = db.session.execute(union_all(invoice_at, note_at)).first()
         if last is None:
             return []
-        statement = statement.where(tuple_(both.c.issued_at, both.c.id) < tuple_(*last))
+        statement = statement.where(tuple_(both.c.issued_at, both.c.id) < tuple_(literal(last.issued_at), cast(last.id, Invoice.id.type)))
     rows = db.session.execute(statement.order_by(both.c.issued_at.desc(), both.c.id.desc()).limit(limit)).all()
     return _loaded([row.id for row in rows if not row.is_note], [row.id for row in rows if row.is_note], order=[row.id for row in rows])
 

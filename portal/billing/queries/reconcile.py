@@ -53,11 +53,11 @@ CHECKS = {
         WHERE coalesce(m.amount, 0) <> b.applied_amount""",
     "outstanding-is-what-is-left": """
         SELECT i.organization_id, i.id::text,
-               CASE i.status WHEN 'SENT' THEN i.amount - b.paid_amount - b.credited_amount - b.applied_amount ELSE 0 END,
+               CASE i.status WHEN 'SENT' THEN i.amount - coalesce(b.paid_amount + b.credited_amount + b.applied_amount, 0) ELSE 0 END,
                coalesce(b.outstanding, -1)
         FROM invoices i LEFT JOIN invoice_balances b ON b.invoice_id = i.id WHERE i.status <> 'DRAFT'
         AND coalesce(b.outstanding, -1) <> CASE i.status WHEN 'SENT'
-            THEN i.amount - b.paid_amount - b.credited_amount - b.applied_amount ELSE 0 END""",
+            THEN i.amount - coalesce(b.paid_amount + b.credited_amount + b.applied_amount, 0) ELSE 0 END""",
     "note-is-its-lines": """
         SELECT n.organization_id, n.id::text, coalesce(sum(l.taxable_amount + l.cgst + l.sgst + l.igst), 0), n.amount
         FROM credit_notes n LEFT JOIN credit_note_lines l ON l.credit_note_id = n.id GROUP BY n.id

@@ -18,7 +18,7 @@ from portal.billing.rules.credit_notes import display_status as note_status
 from portal.billing.rules.documents import DocumentLine, InvoiceDocument, Party, PaymentStatusText, TaxRow, upi_uri
 from portal.billing.rules.dunning import Bucket, ageing, reminder_due
 from portal.billing.rules.funding import HELD_FOR, METHODS, check_contract, check_limit, insufficient_credits, refundable, with_tax
-from portal.billing.rules.gst import DEFAULT_SAC, STANDARD_RATE, Place, Tax, TaxKind, tax
+from portal.billing.rules.gst import DEFAULT_SAC, STANDARD_RATE, Place, Tax, TaxKind, endorsement_of, tax
 from portal.billing.rules.numbering import credit_note_number, invoice_number
 from portal.billing.rules.periods import (
     billing_period,
@@ -80,6 +80,7 @@ __all__ = [
     "credit_note_number",
     "display_status",
     "due_date",
+    "endorsement_of",
     "insufficient_credits",
     "invoice_number",
     "kind_of",

@@ -122,17 +122,23 @@ class Place:
         return tax_of_kind(self.kind, taxable, rate=rate)
 
     def endorsement(self, *, lut: str = "") -> str:
-        """What the document must say of a zero-rated supply (CGST rule 46, proviso); empty for any other.
+        """What the document must say of a zero-rated supply; see ``endorsement_of``."""
+        return endorsement_of(self.kind, lut=lut)
 
-        Args:
-            lut: The number of the supplier's letter of undertaking, under which exports bear no tax.
-        """
-        if self.kind is TaxKind.SEZ:
-            return "Supply meant for SEZ unit for authorised operations on payment of integrated tax"
-        if self.kind is TaxKind.EXPORT:
-            number = f" (LUT {lut})" if lut else ""
-            return f"Supply meant for export under letter of undertaking without payment of integrated tax{number}"
-        return ""
+
+def endorsement_of(kind: TaxKind, *, lut: str = "") -> str:
+    """What the document must say of a zero-rated supply (CGST rule 46, proviso); empty for any other.
+
+    Args:
+        kind: The kind of tax.
+        lut: The number of the supplier's letter of undertaking, under which exports bear no tax.
+    """
+    if kind is TaxKind.SEZ:
+        return "Supply meant for SEZ unit for authorised operations on payment of integrated tax"
+    if kind is TaxKind.EXPORT:
+        number = f" (LUT {lut})" if lut else ""
+        return f"Supply meant for export under letter of undertaking without payment of integrated tax{number}"
+    return ""
 
 
 def tax(

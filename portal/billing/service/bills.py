@@ -15,11 +15,12 @@ from portal.billing.rules import (
     DEFAULT_SAC,
     STANDARD_RATE,
     InvoiceStatus,
-    Place,
     Purpose,
     Tax,
+    TaxKind,
     billing_period,
     due_date,
+    endorsement_of,
     oldest_first,
 )
 from portal.billing.service.parties import recipient_of, supplier
@@ -54,8 +55,9 @@ def of_period(organization: Organization, found: ToBill, *, last_end: datetime |
     """
     place = queries.place_of(organization)
     start, period_end = billing_period(last_end, found.oldest_at, end)
+    tax = place.tax(found.taxable, rate=STANDARD_RATE)
     values = {
-        **_common(organization, place, place.tax(found.taxable, rate=STANDARD_RATE), taxable=found.taxable, automatic=automatic),
+        **_common(organization, place.place_of_supply, tax, taxable=found.taxable, automatic=automatic, state_tax=place.state_tax),
         "purpose": Purpose.PERIOD,
         "billing_cycle_start": start,
         "billing_cycle_end": period_end,
@@ -64,16 +66,16 @@ def of_period(organization: Organization, found: ToBill, *, last_end: datetime |
 
 
 def of_purchase(purchase: CreditPurchase, *, organization: Organization) -> tuple[Bill, dict[str, Any]]:
-    """The bill of credits that were paid for, and its one line. The tax is the one that was charged."""
+    """The bill of credits that were paid for, and its one line. Tax and place of supply are those of the order, as charged."""
     place = queries.place_of(organization)
-    tax = Tax(purchase.cgst, purchase.sgst, purchase.igst, purchase.tax_rate, place.kind)
+    tax = Tax(purchase.cgst, purchase.sgst, purchase.igst, purchase.tax_rate, purchase.tax_kind)
     values = {
-        **_common(organization, place, tax, taxable=purchase.amount, automatic=True),
+        **_common(organization, purchase.place_of_supply, tax, taxable=purchase.amount, automatic=True, state_tax=place.state_tax),
         "purpose": Purpose.PURCHASE,
         "purchase_id": purchase.id,
         "payment_terms_days": 0,
         "due_date": clock.today(clock.INDIA),
-        "particulars": _particulars(place, days=0),
+        "particulars": _particulars(tax.kind, days=0, state_tax=place.state_tax),
     }
     line = {
         "invoice_id": values["id"],
@@ -109,7 +111,7 @@ def preview(organization: Organization) -> Preview | None:
     return Preview(bill.invoice, lines, applied)
 
 
-def _common(organization: Organization, place: Place, tax: Tax, *, taxable: int, automatic: bool) -> dict[str, Any]:
+def _common(organization: Organization, place_of_supply: str, tax: Tax, *, taxable: int, automatic: bool, state_tax: str) -> dict[str, Any]:
     at, issue_date, days = clock.now(), clock.today(clock.INDIA), organization.payment_terms_days
     return {
         "id": db.new_id(),
@@ -128,8 +130,8 @@ def _common(organization: Organization, place: Place, tax: Tax, *, taxable: int,
         "issued_at": at,
         "supplier": supplier(),
         "recipient": recipient_of(organization),
-        "particulars": _particulars(place, days=days),
-        "place_of_supply": place.place_of_supply,
+        "particulars": _particulars(tax.kind, days=days, state_tax=state_tax),
+        "place_of_supply": place_of_supply,
         "tax_kind": tax.kind,
         "po_number": organization.po_number,
         "payment_terms_days": days,
@@ -138,15 +140,15 @@ def _common(organization: Organization, place: Place, tax: Tax, *, taxable: int,
     }
 
 
-def _particulars(place: Place, *, days: int) -> Json:
+def _particulars(kind: TaxKind, *, days: int, state_tax: str) -> Json:
     settings = config.current()
     terms = f"Payment is due within {days} days of the issue date." if days else "Payment is due on the day of issue."
     return {
-        "state_tax": place.state_tax,
+        "state_tax": state_tax,
         "terms_text": f"{terms} Please quote the invoice number.",
         "bank_lines": list(settings.supplier_bank),
         "upi_id": settings.supplier_upi_id,
-        "endorsement": place.endorsement(lut=settings.supplier_lut),
+        "endorsement": endorsement_of(kind, lut=settings.supplier_lut),
     }
 
 

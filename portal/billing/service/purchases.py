@@ -34,11 +34,14 @@ def begin(amount: Paise, *, organization: Organization, buyer: User, actor: Acto
     if locked.billing_mode is not BillingMode.SEAT_PACK:
         sentence = f"{locked.name} doesn't book on credits, so none can be bought."
         raise Conflict(sentence, code="NOT_SEAT_PACK")
-    tax = queries.place_of(locked).tax(amount)
+    place = queries.place_of(locked)
+    tax = place.tax(amount)
     at = clock.now()
     row = CreditPurchase(
         organization_id=locked.id,
         amount=amount,
+        tax_kind=tax.kind,
+        place_of_supply=place.place_of_supply,
         tax_rate=tax.rate,
         cgst=tax.cgst,
         sgst=tax.sgst,

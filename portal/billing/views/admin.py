@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from portal.billing import queries
 from portal.billing.schemas import CancelIn, CreditNoteForm, CreditPayoutForm, PayForm, VoidIn
 from portal.billing.service import allocations, credit_notes, invoices
-from portal.billing.views.documents import found_invoice, found_note, show_credit_note, show_invoice
+from portal.billing.views.documents import CANCEL, CREDIT, RECORD, found_invoice, found_note, show_credit_note, show_invoice
 from portal.money import format_inr
 from portal.orgs.access import Access, bookkeeper
 from portal.web.forms import Form
@@ -24,7 +24,7 @@ NEWEST = 24
 def record(access: Access, invoice_id: str) -> ResponseReturnValue:
     """Records money that came for an invoice."""
     invoice = found_invoice(access, invoice_id)
-    form = Form.posted(PayForm)
+    form = Form.posted(PayForm, prefix=RECORD)
     row = form.submit(lambda data: allocations.record(invoice.id, data.as_pay(), actor=access.actor))
     if row is None:
         return show_invoice(access, invoice, record_form=form, status=422)
@@ -37,7 +37,7 @@ def record(access: Access, invoice_id: str) -> ResponseReturnValue:
 def credit(access: Access, invoice_id: str) -> ResponseReturnValue:
     """Issues a credit note by hand."""
     invoice = found_invoice(access, invoice_id)
-    form = Form.posted(CreditNoteForm)
+    form = Form.posted(CreditNoteForm, prefix=CREDIT)
     note = form.submit(lambda data: credit_notes.issue_by_hand(invoice.id, data.as_note(), actor=access.actor))
     if note is None:
         return show_invoice(access, invoice, note_form=form, status=422)
@@ -50,7 +50,7 @@ def credit(access: Access, invoice_id: str) -> ResponseReturnValue:
 def cancel(access: Access, invoice_id: str) -> ResponseReturnValue:
     """Cancels an invoice on which nothing happened yet."""
     invoice = found_invoice(access, invoice_id)
-    form = Form.posted(CancelIn)
+    form = Form.posted(CancelIn, prefix=CANCEL)
     if form.submit(lambda data: invoices.cancel(invoice.id, reason=data.reason, actor=access.actor)) is None:
         return show_invoice(access, invoice, cancel_form=form, status=422)
     toast(f"Invoice {invoice.number} was cancelled. Its sessions come onto the next invoice.")

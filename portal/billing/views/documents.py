@@ -26,6 +26,8 @@ from portal.web.serving import PDF, CopyQuery, serve
 
 bp = Blueprint("billing", __name__)
 PAGE_SIZE = 25
+RECORD, CREDIT, CANCEL = "record", "credit", "cancel"
+"""What the fields' ids begin with in the forms that share a page."""
 STATUSES = {
     "SENT": "Due",
     "OVERDUE": "Overdue",
@@ -62,6 +64,7 @@ def index(access: Access) -> ResponseReturnValue:
         period=_period,
         can_generate=access.may(Role.ORG_OWNER) and _is_billed_monthly(access),
         is_monthly=_is_billed_monthly(access),
+        can_pay_out=figures.open_credit > 0 and access.user.platform_role is PlatformRole.ADMIN,
         export_url=url_for("billing.export", slug=organization.slug, **filters),
         newest_url=url_for("billing.index", slug=organization.slug, **filters) if wanted.cursor else "",
         older_url=url_for("billing.index", slug=organization.slug, cursor=shown[-1].id, **filters) if len(rows) > PAGE_SIZE else "",
@@ -159,6 +162,7 @@ def show_invoice(
     balance = queries.balance(invoice.id)
     document = documents.invoice_document(invoice, queries.lines_of(invoice.id))
     notes = queries.notes_of([invoice.id])
+    live = [note for note in notes if note.voided_at is None]
     is_admin = access.user.platform_role is PlatformRole.ADMIN
     is_live = invoice.status is InvoiceStatus.SENT
     return page(
@@ -176,14 +180,14 @@ def show_invoice(
         mails=queries.mails_of(invoice.id),
         can_pay=is_live and balance.outstanding > 0 and access.may(Role.ORG_OWNER) and access.organization.status is Status.ACTIVE,
         is_admin=is_admin,
-        can_cancel=is_admin and is_live and balance.outstanding == balance.amount and not notes,
-        can_credit=is_admin and is_live and sum(note.taxable_amount for note in notes if note.voided_at is None) < invoice.taxable_amount,
+        can_cancel=is_admin and is_live and balance.outstanding == balance.amount and not live,
+        can_credit=is_admin and is_live and sum(note.taxable_amount for note in live) < invoice.taxable_amount,
         methods=[(method.value, method.label) for method in AllocationMethod if method is not AllocationMethod.ONLINE],
         reasons=[(code.value, code.label) for code in ReasonCode],
         pay_form=pay_form or Form(PayForm),
-        record_form=record_form or Form(PayForm),
-        note_form=note_form or Form(CreditNoteForm),
-        cancel_form=cancel_form or Form(CancelIn),
+        record_form=record_form or Form(PayForm, prefix=RECORD),
+        note_form=note_form or Form(CreditNoteForm, prefix=CREDIT),
+        cancel_form=cancel_form or Form(CancelIn, prefix=CANCEL),
     )
 
 
