@@ -13,7 +13,8 @@ from portal.accounts.models import MailedLink
 from portal.accounts.schemas import SignUpIn
 from portal.audit import service as audit
 from portal.audit.rules import SYSTEM, Action
-from portal.billing.models import BillingRun, Invoice, InvoiceMail
+from portal.billing.models import BillingRun, CreditNote, Invoice, InvoiceMail
+from portal.billing.queries import differences
 from portal.billing.rules.runs import RunStatus
 from portal.errors import Conflict
 from portal.gateways import files, mail
@@ -200,5 +201,7 @@ def test_the_demo_tells_its_story_on_an_empty_database_only(clean):
     assert (first.exit_code, "Acme Learning" in first.output) == (0, True), first.output
     assert (again.exit_code, "isn't empty" in again.output) == (1, True)
     numbers = sorted(db.session.scalars(select(Invoice.number)))
-    assert numbers == [f"PF/26-27/{n:07}" for n in (1, 2, 3)]
+    assert numbers == [f"PF/26-27/{n:07}" for n in range(1, 7)]
+    assert {str(kind) for kind in db.session.scalars(select(CreditNote.kind))} == {"ADJUSTMENT", "CREDIT"}
+    assert differences() == []
     assert set(db.session.scalars(select(InvoiceMail.delivery))) == {mail.Delivery.SENT}

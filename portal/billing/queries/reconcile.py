@@ -91,11 +91,12 @@ CHECKS = {
             FROM payments p WHERE p.payment_method = 'ORG_INVOICED' AND p.status = 'SUCCEEDED'
         ) AS money GROUP BY organization_id HAVING sum(net) <> sum(billed) + sum(unbilled)""",
     "a-billed-payment-has-one-live-line": """
-        SELECT p.organization_id, p.id::text, (p.billable_to_org_invoice_id IS NOT NULL)::int, count(l.id) FROM payments p
+        SELECT p.organization_id, p.id::text, (p.billable_to_org_invoice_id IS NOT NULL AND p.status = 'SUCCEEDED')::int, count(l.id)
+        FROM payments p
         LEFT JOIN invoice_lines l ON l.payment_id = p.id AND l.released_at IS NULL
             AND l.invoice_id IS NOT DISTINCT FROM p.billable_to_org_invoice_id
         WHERE p.payment_method = 'ORG_INVOICED' GROUP BY p.id
-        HAVING count(l.id) <> (p.billable_to_org_invoice_id IS NOT NULL)::int""",
+        HAVING count(l.id) <> (p.billable_to_org_invoice_id IS NOT NULL AND p.status = 'SUCCEEDED')::int""",
     "refunds-are-claimed-and-refunded": """
         SELECT p.organization_id, p.id::text, coalesce(r.refunded, 0), p.refunded_amount FROM payments p
         LEFT JOIN (SELECT payment_id, sum(amount) FILTER (WHERE status = 'SUCCEEDED') AS refunded,
@@ -107,10 +108,14 @@ CHECKS = {
                    FROM credit_ledger GROUP BY 1) l USING (organization_id)
         WHERE coalesce(l.balance, 0) <> c.balance OR coalesce(l.bought, 0) <> c.total_purchased""",
     "numbers-have-no-gap": """
-        SELECT NULL::uuid, s.series || ' ' || s.financial_year, s.last_number, count(d.number) FROM document_series s
-        LEFT JOIN (SELECT number FROM invoices WHERE number IS NOT NULL UNION ALL SELECT number FROM credit_notes) d
+        SELECT NULL::uuid, s.series || ' ' || s.financial_year, s.last_number,
+               CASE WHEN count(d.number) = s.last_number THEN max(d.sequence) ELSE count(d.number) END
+        FROM document_series s
+        LEFT JOIN (SELECT number, split_part(number, '/', 3)::bigint AS sequence FROM (
+                SELECT number FROM invoices WHERE number IS NOT NULL UNION ALL SELECT number FROM credit_notes) AS every) d
             ON d.number LIKE s.series || '/' || s.financial_year || '/%'
-        GROUP BY s.seller_gstin, s.series, s.financial_year, s.last_number HAVING count(d.number) <> s.last_number""",
+        GROUP BY s.seller_gstin, s.series, s.financial_year, s.last_number
+        HAVING count(d.number) <> s.last_number OR max(d.sequence) <> s.last_number""",
 }
 
 
