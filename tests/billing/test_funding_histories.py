@@ -5,6 +5,7 @@ lost, doubled and mixed up, the clock moves. What ought to be there is kept in p
 """
 
 import json
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -457,6 +458,15 @@ def test_whatever_happens_in_whatever_order_the_money_is_right(rung, app, monkey
     put_in(monkeypatch, bank)
     Histories.town = make_town(app, rung, bank)
     checks = list(HealthCheck)
-    how = settings(max_examples=8, stateful_step_count=40, deadline=None, database=None, derandomize=True, suppress_health_check=checks)
+    # As many as the whole suite has time for; HISTORIES=200 in the environment looks longer and elsewhere.
+    histories = os.environ.get("HISTORIES")
+    how = settings(
+        max_examples=int(histories or "8"),
+        stateful_step_count=40,
+        deadline=None,
+        database=None,
+        derandomize=histories is None,
+        suppress_health_check=checks,
+    )
     run_state_machine_as_test(Histories, settings=how)
     assert Histories.looks > 200
