@@ -374,4 +374,4 @@ def test_any_history_of_invoices_agrees_with_the_oracle(rung, app, monkeypatch):
     )
     run_state_machine_as_test(Histories, settings=how)
     assert Histories.looks > 100
-    assert Histories.acts["done"] > 80
+    assert Histories.acts["done"] > 60
