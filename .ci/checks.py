@@ -16,7 +16,7 @@ from pathlib import Path
 Check = Callable[[Path], list[str]]
 
 LONGEST_FILE = 400
-NOT_FEATURES = {"web", "gateways", "local"}
+NOT_FEATURES = {"web", "gateways", "local", "demo"}
 FEATURE_FILES = {"__init__", "rules", "models", "schemas", "queries", "service", "tasks", "views", "api"}
 ALSO = {"orgs": {"access"}}
 VAGUE_NAMES = re.compile(r"^(utils?|helpers?|managers?|common|misc|part_?\d+)$")

@@ -151,6 +151,22 @@ def load_demo(*, force: bool) -> None:
         click.echo(line)
 
 
+@demo_group.command("synth")
+@click.option("--organizations", type=int, required=True, help="How many organizations that are billed monthly.")
+@click.option("--payments", type=int, required=True, help="How many unbilled payments of last month, over all of them.")
+@click.option("--learners", type=int, required=True, help="How many learners, over all of them.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Another seed makes other people, beside the first ones.")
+def synthesize(organizations: int, payments: int, learners: int, *, seed: int) -> None:
+    """Made-up data in bulk, for benchmarks."""
+    try:
+        with db.unit_of_work():
+            lines = demo.synthesize(demo.Size(organizations, payments, learners), seed=seed)
+    except DomainError as error:
+        _stop(error.message)
+    for line in lines:
+        click.echo(line)
+
+
 def _address(email: str) -> str:
     try:
         address: str = TypeAdapter(Email).validate_python(email)

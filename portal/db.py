@@ -8,9 +8,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from http import HTTPStatus
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -30,6 +31,7 @@ from portal.errors import DomainError
 log = structlog.get_logger()
 
 Json = dict[str, Any]
+Item = TypeVar("Item")
 COPIED_AT_ONCE = 2_000
 
 
@@ -79,14 +81,18 @@ def containing(words: str) -> str:
     return "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 
+@cache
+def _reading(engine: Engine) -> Engine:
+    """The engine with read-only transactions: always the same one, for a session keeps a connection for each engine it is given."""
+    return engine.execution_options(postgresql_readonly=True)
+
+
 class _Session(BoundSession):
     """Reads of a GET go through a connection that can't write: PostgreSQL itself refuses."""
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:  # noqa: ANN401 - SQLAlchemy's own signature
         engine = super().get_bind(*args, **kwargs)
-        if self.info.get("read_only") and isinstance(engine, Engine):
-            return engine.execution_options(postgresql_readonly=True)
-        return engine
+        return _reading(engine) if self.info.get("read_only") and isinstance(engine, Engine) else engine
 
 
 database = SQLAlchemy(
@@ -111,9 +117,9 @@ def after_fork() -> None:
     database.engine.dispose(close=False)
 
 
-def on_commit(act: Callable[[], None]) -> None:
-    """Runs ``act`` after the present transaction has been committed; never when it is rolled back."""
-    session().info.setdefault("on_commit", []).append(act)
+def on_commit(act: Callable[[Sequence[Item]], None], item: Item) -> None:
+    """Has ``act`` called once, with all its items, after the present transaction has been committed; never when it is rolled back."""
+    session().info.setdefault("on_commit", []).append((act, item))
 
 
 @contextmanager
@@ -265,8 +271,11 @@ def is_reachable() -> bool:
 
 def _commit() -> None:
     session.commit()
-    for act in session().info.pop("on_commit", []):
-        act()
+    items: dict[Callable[[Sequence[Any]], None], list[Any]] = {}
+    for act, item in session().info.pop("on_commit", []):
+        items.setdefault(act, []).append(item)
+    for act, all_of_it in items.items():
+        act(all_of_it)
 
 
 @event.listens_for(Session, "after_flush")

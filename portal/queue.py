@@ -3,15 +3,18 @@
 The row is the to-do list. When Redis is away the push is lost with a log line, and the sweep rings again.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue, Retry
+from rq.job import Job
 
 from portal import clock, db
 
@@ -20,7 +23,17 @@ log = structlog.get_logger()
 PERFORM = "portal.jobs.perform"
 RETRY = Retry(max=4, interval=[10, 60, 300, 900])
 
-_here: list[list["Bell"]] = []
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """A job that was rung."""
+
+    name: str
+    ids: tuple[str, ...]
+    as_of: str | None
+
+
+_here: list[list[Bell]] = []
 _connection: list[Redis] = []
 _routes: dict[str, tuple[str, int]] = {}
 
@@ -53,16 +66,7 @@ def enqueue(name: str, *ids: str) -> None:
     if name not in _routes:
         raise KeyError(name)
     held = clock.held()
-    db.on_commit(lambda: _push(name, ids, as_of=held.isoformat() if held else None))
-
-
-@dataclass(frozen=True, slots=True)
-class Bell:
-    """A job that was rung."""
-
-    name: str
-    ids: tuple[str, ...]
-    as_of: str | None
+    db.on_commit(_push, Bell(name, ids, held.isoformat() if held else None))
 
 
 @contextmanager
@@ -81,18 +85,8 @@ def ring(name: str, *ids: str, as_of: str | None = None) -> str:
     Raises:
         RedisError: Redis is away.
     """
-    queue_name, timeout = _routes[name]
-    job = Queue(queue_name, connection=connection()).enqueue_call(
-        PERFORM,
-        args=(name, *ids),
-        kwargs={"as_of": as_of} if as_of else None,
-        timeout=timeout,
-        result_ttl=3600,
-        failure_ttl=int(timedelta(days=14).total_seconds()),
-        description=f"{name} {' '.join(ids)}".strip(),
-        retry=RETRY,
-    )
-    return str(job.id)
+    [job_id] = _ring_all([Bell(name, ids, as_of)])
+    return job_id
 
 
 def is_reachable() -> bool:
@@ -103,11 +97,38 @@ def is_reachable() -> bool:
         return False
 
 
-def _push(name: str, ids: tuple[str, ...], *, as_of: str | None) -> None:
+def _ring_all(bells: Sequence[Bell]) -> list[str]:
+    """Rings jobs with one round trip to Redis, and returns rq's ids of them."""
+    with connection().pipeline() as pipe:
+        rung = [job for name in dict.fromkeys(_routes[bell.name][0] for bell in bells) for job in _ring_in(name, bells, pipe)]
+        pipe.execute()
+    return [str(job.id) for job in rung]
+
+
+def _ring_in(queue_name: str, bells: Sequence[Bell], pipe: Pipeline) -> list[Job]:
+    """Those of the bells that go to one queue."""
+    data = [
+        Queue.prepare_data(
+            PERFORM,
+            args=(bell.name, *bell.ids),
+            kwargs={"as_of": bell.as_of} if bell.as_of else None,
+            timeout=_routes[bell.name][1],
+            result_ttl=3600,
+            failure_ttl=int(timedelta(days=14).total_seconds()),
+            description=f"{bell.name} {' '.join(bell.ids)}".strip(),
+            retry=RETRY,
+        )
+        for bell in bells
+        if _routes[bell.name][0] == queue_name
+    ]
+    return Queue(queue_name, connection=connection()).enqueue_many(data, pipeline=pipe)
+
+
+def _push(bells: Sequence[Bell]) -> None:
     if _here:
-        _here[-1].append(Bell(name, ids, as_of))
+        _here[-1].extend(bells)
         return
     try:
-        ring(name, *ids, as_of=as_of)
+        _ring_all(bells)
     except RedisError as error:
-        log.warning("queue.unreachable", job=name, ids=ids, error=str(error))
+        log.warning("queue.unreachable", jobs=Counter(bell.name for bell in bells), first=bells[0].ids, error=str(error))

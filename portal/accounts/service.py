@@ -212,6 +212,11 @@ def _nobodys_hash() -> str:
     return _hasher.hash(crypto.random_token())
 
 
+def password_hash(password: str) -> str:
+    """What is stored of a password (argon2id), for people who are made in bulk."""
+    return _hasher.hash(check_password(password, email=""))
+
+
 def _add_user(*, name: str, email: str, password: str | None, role: PlatformRole) -> User:
     address = normalize_email(email)
     hashed = _hasher.hash(check_password(password, email=address)) if password is not None else None

@@ -6,10 +6,16 @@ They are measured by hand on a machine that does nothing else, and never in CI: 
 import argparse
 import sys
 
-from tests.benchmarks import checkout, csv_import, invoice_pdf
+from tests.benchmarks import checkout, csv_import, invoice_pdf, monthly_run, monthly_run_crash
 from tests.benchmarks.result import Result, table
 
-BENCHMARKS = {"csv-import": csv_import.measure, "checkout": checkout.measure, "invoice-pdf": invoice_pdf.measure}
+BENCHMARKS = {
+    "csv-import": csv_import.measure,
+    "checkout": checkout.measure,
+    "invoice-pdf": invoice_pdf.measure,
+    "monthly-run": monthly_run.measure,
+    "monthly-run-crash": monthly_run_crash.measure,
+}
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import cast, func, insert, literal, select, update
+from sqlalchemy import cast, func, insert, literal, select, true, update
 from sqlalchemy.exc import DBAPIError
 
 from portal import clock, db, queue
@@ -159,11 +159,12 @@ def locked(invoice_id: str) -> Invoice:
     return db.session.scalars(statement).one()
 
 
-def lock_candidates(end: datetime, *, limit: int, without: Sequence[str]) -> Sequence[Organization]:
-    """Locks organizations that have something to bill before ``end``, leaving those that another worker holds."""
+def lock_candidates(end: datetime, *, after: str | None, limit: int, without: Sequence[str]) -> Sequence[Organization]:
+    """Locks organizations beyond the id ``after`` that have something to bill before ``end``, leaving those that another worker holds."""
+    beyond = Organization.id > after if after else true()
     statement = (
         select(Organization)
-        .where(queries.is_to_be_billed(end), Organization.id.not_in(without))
+        .where(queries.is_to_be_billed(end), beyond, Organization.id.not_in(without))
         .order_by(Organization.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

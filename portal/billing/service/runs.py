@@ -1,5 +1,6 @@
 """The monthly run: begun once a month, safe to ring twice, resumed after a kill."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -14,7 +15,7 @@ from portal.billing.service import invoices
 from portal.db import Json
 from portal.orgs.models import Organization
 
-BATCH = 100
+BATCH = 250
 
 
 def run_month() -> Json:
@@ -34,7 +35,7 @@ def run_month() -> Json:
     db.checkpoint()
     billed = invoices.Issued()
     failures: dict[str, Json] = {}
-    while batch := invoices.lock_candidates(end, limit=BATCH, without=list(failures)):
+    for batch in _batches(end, failures):
         issued = invoices.issue(batch, end=end, automatic=True)
         failures.update({failure["organizationId"]: failure for failure in issued.failures})
         _add(run_id, issued)
@@ -54,6 +55,18 @@ def run_month() -> Json:
         "skipped": skipped,
         "failed": list(failures.values()),
     }
+
+
+def _batches(end: datetime, failures: Mapping[str, Json]) -> Iterator[Sequence[Organization]]:
+    """Locked organizations, batch by batch in the order of their ids, so that nobody is looked at twice.
+
+    Then once more from the first id on: what another worker held when it was killed is free again.
+    """
+    for _pass in range(2):
+        after = None
+        while batch := invoices.lock_candidates(end, after=after, limit=BATCH, without=list(failures)):
+            after = batch[-1].id
+            yield batch
 
 
 def _begin(end: datetime, now: datetime) -> tuple[str, bool]:
