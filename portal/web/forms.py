@@ -128,13 +128,15 @@ class Form(Generic[Schema]):
 
 
 def json_body(schema: type[Schema]) -> Schema:
-    """What an API client sent, checked.
+    """What an API client sent, checked; nothing at all is an object without fields.
 
     Raises:
         Invalid: It is no JSON object, or a field is wrong (``details`` says which).
         UnsupportedMediaType: It isn't called JSON (415).
     """
     if not request.is_json:
+        if not request.get_data(cache=True):
+            return _checked(schema, {})
         raise UnsupportedMediaType
     body = request.get_json(silent=True)
     if not isinstance(body, dict):

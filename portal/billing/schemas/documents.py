@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from portal import clock
 from portal.billing.models import CreditNote, CreditNoteLine, Invoice, InvoiceBalance, InvoiceLine
@@ -18,6 +18,7 @@ from portal.billing.rules import (
     note_status,
 )
 from portal.billing.schemas.funding import HIGHEST_AMOUNT, RefundOut
+from portal.errors import Invalid
 from portal.orgs.rules import BillingMode
 from portal.web.schema import In, Out, PagedQuery, from_rupees
 
@@ -217,7 +218,14 @@ class PayForm(In):
     reference: Reference | None = None
 
     def as_pay(self) -> PayIn:
-        """The same as an API client says it."""
+        """The same as an API client says it.
+
+        Raises:
+            Invalid: ``REFERENCE_MISSING``: who types a transfer in has its reference, and it is found again by that.
+        """
+        if self.method == "BANK_TRANSFER" and not self.reference:
+            sentence = "Enter the bank's reference, so that the transfer can be found again. Nothing was recorded."
+            raise Invalid(sentence, code="REFERENCE_MISSING", details={"reference": [sentence]})
         return PayIn(amount=self.amount, method=self.method, reference=self.reference)
 
 
@@ -317,6 +325,14 @@ class StatementQuery(In):
 
     since: Annotated[date | None, Field(alias="from")] = None
     until: Annotated[date | None, Field(alias="to")] = None
+
+    @field_validator("until")
+    @classmethod
+    def _in_order(cls, until: date | None, info: ValidationInfo) -> date | None:
+        since = info.data.get("since")
+        if since is not None and until is not None and until < since:
+            raise ValueError("The last day is before the first one.")
+        return until
 
 
 class EntryOut(Out):

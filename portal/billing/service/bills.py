@@ -99,7 +99,7 @@ def preview(organization: Organization) -> Preview | None:
     """
     if organization.billing_mode is not BillingMode.INVOICED_MONTHLY:
         return None
-    end = clock.now()
+    end = queries.close_out_end(organization.id, now=clock.now())
     found = queries.totals_to_bill([organization.id], before=end).get(organization.id)
     if found is None:
         return None
