@@ -84,9 +84,13 @@ class _Session(BoundSession):
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:  # noqa: ANN401 - SQLAlchemy's own signature
         engine = super().get_bind(*args, **kwargs)
-        if self.info.get("read_only") and isinstance(engine, Engine):
-            return engine.execution_options(postgresql_readonly=True)
-        return engine
+        if not self.info.get("read_only") or not isinstance(engine, Engine):
+            return engine
+        # The same object each time: the session keeps a connection for each, and would take one from the pool for every statement.
+        kept = self.info.setdefault("read_only_engines", {})
+        if engine not in kept:
+            kept[engine] = engine.execution_options(postgresql_readonly=True)
+        return kept[engine]  # type: ignore[no-any-return] # `info` holds anything
 
 
 database = SQLAlchemy(

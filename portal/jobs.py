@@ -111,7 +111,7 @@ def run(name: str, *ids: str, as_of: str | None = None) -> Any:  # noqa: ANN401 
             with db.unit_of_work():
                 summary = job.run(*ids)
                 if job.cron:
-                    summary = {"job": name, "asOf": clock.iso(clock.now()), "done": True, "skipped": {}, "failed": []} | summary
+                    summary = {"job": name, "asOf": clock.iso(clock.now()), "skipped": {}, "failed": [], "done": True} | summary
         except Exception as error:
             log.exception("job.failed", job=name)
             if run_id:

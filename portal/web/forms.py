@@ -135,9 +135,9 @@ def json_body(schema: type[Schema]) -> Schema:
         UnsupportedMediaType: It isn't called JSON (415).
     """
     if not request.is_json:
-        if not request.get_data(cache=True):
-            return _checked(schema, {})
-        raise UnsupportedMediaType
+        if request.mimetype or request.get_data(cache=True):
+            raise UnsupportedMediaType
+        return _checked(schema, {})
     body = request.get_json(silent=True)
     if not isinstance(body, dict):
         raise Invalid("Send one JSON object with the header Content-Type: application/json.", code="MALFORMED_JSON")
