@@ -162,16 +162,39 @@ def test_a_document_that_cannot_be_set_is_one_clear_error_and_a_retry(acme, rung
     assert _invoice().file_key is None
 
 
-def test_the_organizations_logo_is_printed_and_a_broken_one_left_out(acme, app):
-    world.place_logo(db.session.get_one(Organization, acme.organization.id), acme.owner)
-    with_logo = _made(IN_TIME)
+def _issued_in_december(acme):
+    """Another invoice."""
+    with clock.as_of(IN_TIME):
+        world.book(acme, db.session.scalars(select(User).where(User.email == "asha@acme.test")).one())
+    with clock.as_of(NOVEMBER_1 + timedelta(days=30)), db.unit_of_work():
+        runs.run_month()
+    return db.session.scalars(select(Invoice).order_by(Invoice.number.desc())).first()
+
+
+def test_a_document_keeps_the_logo_that_it_was_issued_with(acme):
+    before = documents.original_invoice_pdf(_invoice())
     organization = db.session.get_one(Organization, acme.organization.id)
+    world.place_logo(organization, acme.owner)
+    assert documents.original_invoice_pdf(_invoice()) == before, "issued without one"
+    later = _issued_in_december(acme)
+    as_issued = documents.original_invoice_pdf(later)
+    assert _images(as_issued.content) == _images(before.content) + 1
+    with db.unit_of_work():
+        organization.logo_file = "another.png"
+    assert documents.original_invoice_pdf(later) == as_issued
+
+
+def test_the_organizations_logo_is_printed_and_a_broken_one_left_out(acme, app):
+    organization = db.session.get_one(Organization, acme.organization.id)
+    world.place_logo(organization, acme.owner)
+    later = _issued_in_december(acme)
+    with_logo = documents.invoice_pdf(later)
     address = logos.address_of(organization.id, organization.logo_file)
     assert address.startswith("data:image/png;base64,")
     files.store().write(f"organizations/{organization.id}/{organization.logo_file}", b"\x89PNG\r\n\x1a\nbroken")
     assert logos.address_of(organization.id, organization.logo_file) == ""
     with clock.as_of(LATE):
-        without = documents.invoice_pdf(_invoice())
+        without = documents.invoice_pdf(later)
     assert _images(with_logo.content) == _images(without.content) + 1
     assert "Acme" in _words(without.content)
 

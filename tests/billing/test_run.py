@@ -190,7 +190,7 @@ def test_an_organization_that_the_database_refuses_is_left_out_and_named_while_o
     made = {str(row.id) for row in books.rows("SELECT id FROM invoices")}
     assert {bell.ids[0] for bell in books.bells if bell.name == "billing-archive-invoice"} == made
     shown = books.person("admin").get("/admin/billing").get_data(as_text=True)
-    assert books.id in shown
+    assert f'<a href="{books.page}">Acme</a>: ' in shown
     assert numbers(books) == [f"PF/26-27/{number:07}" for number in range(1, 4)]
     without_triggers(books, "DELETE FROM invoice_lines WHERE id = :id", id=stray)
     again = run(books, NOVEMBER_1 + timedelta(hours=1))

@@ -134,8 +134,7 @@ def _remembered(document: Invoice | CreditNote, state: tuple[object, ...], sheet
     Rows of issued documents never change, so what isn't the state can't be another. A restart forgets, and so a new version of the
     portal never takes an old one's word.
     """
-    logo_file = db.session.get_one(Organization, document.organization_id).logo_file
-    known_by = (document.id, clock.today(clock.INDIA), logo_file, template_version(), DATA_VERSION, *state)
+    known_by = (document.id, clock.today(clock.INDIA), sheets.logo_of(document), template_version(), DATA_VERSION, *state)
     key = _keys.get(known_by)
     kept = _kept(_folder(document.organization_id, document.id), key) if key is not None else None
     if key is not None and kept is not None:
