@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from portal import clock
 from portal.billing.models import CreditNote, CreditNoteLine, Invoice, InvoiceBalance, InvoiceLine
@@ -318,43 +318,6 @@ class CreditPayoutOut(Out):
     reference: str
     open_credit: int
     credit_notes: list[PaidOutOut]
-
-
-class StatementQuery(In):
-    """Between which days, both inclusive, the account is wanted."""
-
-    since: Annotated[date | None, Field(alias="from")] = None
-    until: Annotated[date | None, Field(alias="to")] = None
-
-    @field_validator("until")
-    @classmethod
-    def _in_order(cls, until: date | None, info: ValidationInfo) -> date | None:
-        since = info.data.get("since")
-        if since is not None and until is not None and until < since:
-            raise ValueError("The last day is before the first one.")
-        return until
-
-
-class EntryOut(Out):
-    """One line of the account."""
-
-    date: date
-    type: str
-    number: str
-    document_id: str
-    debit: int
-    credit: int
-    balance: int
-
-
-class StatementOut(Out):
-    """The account: what was owed before, what happened, what is owed after."""
-
-    since: Annotated[date | None, Field(serialization_alias="from")]
-    until: Annotated[date, Field(serialization_alias="to")]
-    opening: int
-    entries: list[EntryOut]
-    closing: int
 
 
 class BucketOut(Out):
