@@ -92,6 +92,25 @@ def test_a_file_is_kept_as_long_as_it_is_current(acme, typeset):
     assert files.store().read(f"{folder}/{late.etag}.pdf") == late.content
 
 
+def test_a_second_download_is_found_without_building_the_document_again(acme, monkeypatch):
+    built, build = [], filing.sheets.invoice_sheet
+
+    def counted(invoice):
+        built.append(invoice.number)
+        return build(invoice)
+
+    monkeypatch.setattr(filing.sheets, "invoice_sheet", counted)
+    first = _made(IN_TIME)
+    assert [_made(IN_TIME), _made(IN_TIME), len(built)] == [first, first, 1]
+    assert [_made(IN_TIME + timedelta(days=1)).etag == first.etag, len(built)] == [False, 2], "another day, another status"
+    with clock.as_of(IN_TIME), db.unit_of_work():
+        allocations.record(_invoice().id, PayIn(amount=1_000, method="UPI"), actor=SYSTEM)
+    paid = _made(IN_TIME)
+    assert ("₹10.00 paid" in _words(paid.content), len(built)) == (True, 3)
+    files.store().write(f"organizations/{acme.organization.id}/current/{_invoice().id}/{paid.etag}.pdf", b"%PDF-1.7 half")
+    assert [_made(IN_TIME), len(built)] == [paid, 4], "what is broken is made anew"
+
+
 def test_the_original_stays_whatever_becomes_of_the_invoice(acme, rung, typeset):
     before = documents.original_invoice_pdf(_invoice())
     world.work_off(rung)
@@ -216,6 +235,7 @@ def test_downloads_have_an_etag_a_name_and_parts(company, app):
         assert (whole.status_code, whole.mimetype) == (200, "application/pdf")
         assert whole.headers["Content-Disposition"] == "attachment; filename=PF-26-27-0000001.pdf"
         assert whole.headers["Accept-Ranges"] == "bytes"
+        assert whole.headers["Cache-Control"] == "no-cache, private"
         same = client.get(path, headers={"If-None-Match": whole.headers["ETag"]})
         assert (same.status_code, same.data) == (304, b"")
         part = client.get(path, headers={"Range": "bytes=0-4"})

@@ -149,5 +149,7 @@ def test_the_csv_says_the_same_in_rupees(books, story):
 def test_days_in_the_wrong_order_are_refused(books):
     books.billed(PRICE)
     answer = books.person("owner").get(f"{books.url}/statement?from=2026-10-13&to=2026-10-12")
-    assert (answer.status_code, answer.json["details"]) == (400, {"to": ["The last day is before the first one."]})
+    assert (answer.status_code, answer.json["code"], list(answer.json["details"])) == (400, "PERIOD_REVERSED", ["to"])
+    shown = books.person("owner").get(f"{books.page}/statement?from=2026-10-13&to=2026-10-12")
+    assert (shown.status_code, "The last day is before the first one." in shown.text) == (400, True)
     assert statement(books, **{"from": "2026-10-12", "to": "2026-10-12"})["closing"] == 118_000

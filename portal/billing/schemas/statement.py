@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from portal.web.schema import In, Out
 
@@ -13,14 +13,6 @@ class StatementQuery(In):
 
     since: Annotated[date | None, Field(alias="from")] = None
     until: Annotated[date | None, Field(alias="to")] = None
-
-    @field_validator("until")
-    @classmethod
-    def _in_order(cls, until: date | None, info: ValidationInfo) -> date | None:
-        since = info.data.get("since")
-        if since is not None and until is not None and until < since:
-            raise ValueError("The last day is before the first one.")
-        return until
 
 
 class EntryOut(Out):
