@@ -58,6 +58,11 @@ def held() -> datetime | None:
     return _held.get()
 
 
+def iso(instant: datetime) -> str:
+    """An instant as JSON shows it: ISO 8601 in UTC, with ``Z``."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def parse_instant(text: str) -> datetime:
     """Reads ISO 8601 with a zone (``2026-12-01T00:00:00Z``).
 

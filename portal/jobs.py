@@ -98,6 +98,9 @@ def perform(name: str, *ids: str, as_of: str | None = None) -> Any:  # noqa: ANN
 def run(name: str, *ids: str, as_of: str | None = None) -> Any:  # noqa: ANN401 - a job's own small JSON
     """Runs a job here and now, in a unit of work, and keeps a record when it has a schedule.
 
+    Returns:
+        What the job said; of a scheduled one at least ``{job, asOf, done, skipped, failed}``.
+
     Raises:
         KeyError: There is no job of that name.
     """
@@ -107,6 +110,8 @@ def run(name: str, *ids: str, as_of: str | None = None) -> Any:  # noqa: ANN401 
         try:
             with db.unit_of_work():
                 summary = job.run(*ids)
+                if job.cron:
+                    summary = {"job": name, "asOf": clock.iso(clock.now()), "skipped": {}, "failed": [], "done": True} | summary
         except Exception as error:
             log.exception("job.failed", job=name)
             if run_id:

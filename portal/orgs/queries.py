@@ -1,6 +1,6 @@
 """Reading organizations and their people."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,6 +39,12 @@ def by_slug(slug: str) -> Organization | None:
 def by_id(organization_id: str) -> Organization | None:
     """The organization with this id, whatever its status."""
     return db.session.get(Organization, organization_id) if db.is_id(organization_id) else None
+
+
+def by_ids(organization_ids: Collection[str]) -> dict[str, Organization]:
+    """Id → organization, of those that there are."""
+    found = db.session.scalars(select(Organization).where(Organization.id.in_(organization_ids))) if organization_ids else ()
+    return {row.id: row for row in found}
 
 
 def membership(organization_id: str, user_id: str) -> Membership | None:

@@ -260,7 +260,7 @@ def clean_stale_drafts() -> Json:
         cleaned += 1
     return {
         "job": "setup-clean-stale-drafts",
-        "asOf": now.isoformat(),
+        "asOf": clock.iso(now),
         "done": not failed,
         "abandoned": abandoned,
         "cleaned": cleaned,

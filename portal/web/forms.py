@@ -128,14 +128,16 @@ class Form(Generic[Schema]):
 
 
 def json_body(schema: type[Schema]) -> Schema:
-    """What an API client sent, checked.
+    """What an API client sent, checked; nothing at all is an object without fields.
 
     Raises:
         Invalid: It is no JSON object, or a field is wrong (``details`` says which).
         UnsupportedMediaType: It isn't called JSON (415).
     """
     if not request.is_json:
-        raise UnsupportedMediaType
+        if request.mimetype or request.get_data(cache=True):
+            raise UnsupportedMediaType
+        return _checked(schema, {})
     body = request.get_json(silent=True)
     if not isinstance(body, dict):
         raise Invalid("Send one JSON object with the header Content-Type: application/json.", code="MALFORMED_JSON")

@@ -27,4 +27,6 @@ def serve(content: bytes, *, file_name: str, media_type: str, etag: str) -> Resp
         media_type: Such as ``application/pdf``.
         etag: Changes with the content; hexadecimal digits.
     """
-    return send_file(BytesIO(content), mimetype=media_type, as_attachment=True, download_name=file_name, etag=etag, conditional=True)
+    answer = send_file(BytesIO(content), mimetype=media_type, as_attachment=True, download_name=file_name, etag=etag, conditional=True)
+    answer.cache_control.private = True  # nobody's proxy keeps it; a browser may, and asks each time
+    return answer

@@ -2,7 +2,8 @@
 
 The floor sets the same HTML, tables as one writes them: columns that find their own width, collapsed hairlines. A second row takes our
 stylesheet for both, so that what is left is how WeasyPrint is run. Ours also does what the floor doesn't: tags, PDF/A and the data files.
-Then the same download twice, from a whole app; and a thousand documents in one process, to see whether it grows.
+Then the same download again and again, over HTTP from the web's own processes; and a thousand documents in one process, to see
+whether it grows.
 """
 
 import gc
@@ -10,12 +11,15 @@ import json
 import multiprocessing
 import os
 import resource
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
 from itertools import count
 from pathlib import Path
 
@@ -40,6 +44,7 @@ PROCESSES = 2
 LINES = 40
 A_JOB = 20
 FEW, MANY = 50, 1_000
+CONNECTIONS, DOWNLOADS = 4, 60
 SHEET = TEMPLATES / "pdf" / "document.css"
 AS_ONE_WRITES_IT = """
 table { table-layout: auto; border-collapse: collapse }
@@ -63,10 +68,11 @@ def measure() -> list[Result]:
     again, growth = _process("again"), _process("grow")
     return [
         Result("invoice-pdf: a document, on two processes", ours, "s", target=0.28, floor=sum(floors) / 2),
-        Result("invoice-pdf: the same beside our stylesheet run plainly", ours, "s", target=0.6, floor=sum(plain) / 2),
+        Result("invoice-pdf: the same beside our stylesheet run plainly", ours, "s", target=0.7, floor=sum(plain) / 2),
         Result("invoice-pdf: memory of a process", peak, "MB", target=200),
-        Result("invoice-pdf: the second download", again["seconds"] * 1000, "ms", target=10),
-        Result("invoice-pdf: the first download", again["first"] * 1000, "ms", target=5000),
+        Result("invoice-pdf: a second download, median", again["median"], "ms", target=10),
+        Result("invoice-pdf: a second download, 95th percentile", again["p95"], "ms", target=10),
+        Result("invoice-pdf: the first download", again["first"], "ms", target=5000),
         Result(
             "invoice-pdf: memory after 1 000 documents, beside that after 50", growth["after"], "MB", target=1.1, floor=growth["before"]
         ),
@@ -83,7 +89,10 @@ def _process(what: str) -> dict[str, float]:
 
 
 def _again() -> dict[str, float]:
-    """Seconds of the first download of an invoice of 40 lines, and of those after it, sign-in and database included."""
+    """Milliseconds of downloads of an invoice of 40 lines over HTTP, from the web processes as they run: sign-in, gate, database, store.
+
+    The first one makes the file. Of those after it each connection's first is a process's first: it computes the document's key once.
+    """
     app = create_app()
     with app.app_context(), queue.rung_here():
         upgrade(directory=app.config["MIGRATIONS"])
@@ -95,14 +104,44 @@ def _again() -> dict[str, float]:
         with db.unit_of_work():
             invoice = invoices.issue_now(company.organization.id, actor=world.as_self(company.owner))
     path = f"/orgs/{company.organization.slug}/billing/invoices/{invoice.id}/pdf"
-    client = app.test_client()
-    world.sign_in(client, company.owner)
+    cookie = world.sign_in(app.test_client(), company.owner).get_cookie("portal")
+    with _web() as port:
+        times = [_times(port, path, cookie=f"portal={cookie.value}", downloads=DOWNLOADS) for _connection in range(CONNECTIONS)]
+    after = sorted(time for connection in times for time in connection[1:])
+    return {"first": times[0][0], "median": statistics.median(after), "p95": after[int(len(after) * 0.95)]}
 
-    def download(_at: int) -> None:
-        assert client.get(path).data.startswith(b"%PDF")
 
-    first = _each(download, 1)
-    return {"first": first, "seconds": statistics.median(_each(download, 1) for _time in range(30))}
+@contextmanager
+def _web() -> Iterator[int]:
+    """The web as the Procfile runs it, on a port of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    command = next(line for line in Path("Procfile").read_text().splitlines() if line.startswith("web:")).partition(":")[2]
+    environment = {**os.environ, "PORT": str(port), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    web = subprocess.Popen(["bash", "-c", command], env=environment)
+    try:
+        while web.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.1)
+        yield port
+    finally:
+        web.terminate()
+        web.wait()
+
+
+def _times(port: int, path: str, *, cookie: str, downloads: int) -> list[float]:
+    """Milliseconds of each of some downloads over one connection, which one process answers."""
+    connection, found = HTTPConnection("127.0.0.1", port, timeout=30), []
+    for _download in range(downloads):
+        began = time.perf_counter()
+        connection.request("GET", path, headers={"Cookie": cookie})
+        answer = connection.getresponse()
+        content = answer.read()
+        found.append((time.perf_counter() - began) * 1000)
+        assert (answer.status, content[:5]) == (200, b"%PDF-")
+    connection.close()
+    return found
 
 
 def _grow() -> dict[str, float]:

@@ -41,7 +41,7 @@ def table(results: Sequence[Result]) -> str:
                 result.name,
                 f"{result.ours:.3g} {result.unit}",
                 f"{result.floor:.3g} {result.unit}" if result.floor is not None else "–",
-                f"{result.measured:.1f}×" if is_ratio else "–",
+                f"{result.measured:.2f}×" if is_ratio else "–",
                 f"≤ {result.target:g}×" if is_ratio else f"≤ {result.target:g} {result.unit}",
                 "met" if result.is_met else "MISSED",
             )

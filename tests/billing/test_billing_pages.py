@@ -8,6 +8,7 @@ from decimal import Decimal
 import html5lib
 import pytest
 
+from portal.orgs.rules import Role
 from tests.support import world
 from tests.support.books import PRICE, open_books
 from tests.support.lint import XHTML, problems, text_of
@@ -357,3 +358,77 @@ def test_every_page_of_documents_stays_valid_in_every_state(books, paid):
             assert (answer.status_code, problems(answer)) == (200, [])
             seen += 1
     assert seen == 12
+
+
+# What happened to a document, and paying from the table
+
+
+def happened(visitor: Visitor, card: str) -> list[str]:
+    """The sentences of a timeline, oldest first."""
+    [found] = [one for one in tree(visitor).iter() if isinstance(one.tag, str) and one.get("id") == card]
+    return [text_of(item.find(XHTML + "p")) for item in found.iter(XHTML + "li")]
+
+
+def test_the_page_of_an_invoice_tells_what_happened_to_it(books, paid):
+    note, later = paid["note"]["creditNoteNumber"], books.billed(PRICE)
+    voided = books.credit(later["id"], amount=1_000).json["creditNote"]
+    books.void(voided["id"])
+    books.pay(later["id"], 70_800, method="UPI", reference=None)
+    visitor = visit(books, "owner").get(f"{books.page}/invoices/{later['id']}")
+    assert happened(visitor, "timeline") == [
+        "Issued for ₹1,180.00, due by 11 Nov 2026.",
+        f"₹472.00 of open credit from {note} was used.",
+        f"Credit note {voided['creditNoteNumber']} for ₹11.80 was issued.",
+        f"Credit note {voided['creditNoteNumber']} was voided.",
+        "₹708.00 was paid by UPI.",
+        "Nothing is outstanding any more.",
+    ]
+    cancelled = books.billed(50_000)
+    books.cancel(cancelled["id"])
+    visitor.get(f"{books.page}/invoices/{cancelled['id']}")
+    assert happened(visitor, "timeline")[-1].startswith("Cancelled: ")
+
+
+def test_the_page_of_a_credit_note_tells_what_happened_to_it_and_how_its_mail_went(books, paid):
+    books.work()
+    later = books.billed(20_000)
+    books.pay_out(1_000)
+    visitor = visit(books, "owner").get(f"{books.page}/credit-notes/{paid['note']['id']}")
+    assert happened(visitor, "timeline") == [
+        "Issued for ₹472.00.",
+        f"₹236.00 was applied to {later['invoiceNumber']}.",
+        "₹10.00 was paid out, reference NEFT 9.",
+    ]
+    assert happened(visitor, "mails") == ["Credit note went to finance@acme.test."]
+    by_hand = books.credit(later["id"], amount=1_000).json["creditNote"]
+    books.void(by_hand["id"])
+    visitor.get(f"{books.page}/credit-notes/{by_hand['id']}")
+    assert happened(visitor, "timeline")[-1] == "Voided: A mistake"
+    assert happened(visitor, "mails") == ["Credit note is on its way to finance@acme.test."]
+
+
+def test_an_owner_pays_from_the_table_and_a_manager_cannot(books):
+    invoice = books.billed(PRICE)
+    visitor = visit(books, "owner").get(books.page)
+    token = visitor.form(f"{books.page}/invoices/{invoice['id']}/pay").find(f".//{XHTML}input").get("value")
+    answer = visitor.client.post(f"{books.page}/invoices/{invoice['id']}/pay", data={"csrf_token": token})
+    assert (answer.status_code, "/sandbox/pay/" in answer.location) == (303, True)
+    assert f"Pay ₹1,180.00 of {invoice['invoiceNumber']} online" in visitor.answer.text
+    books.pay(invoice["id"])
+    assert "/pay" not in visitor.get(books.page).answer.text
+    books.billed(PRICE)
+    books.add("mona", role=Role.ORG_MANAGER)
+    assert "/pay" not in visit(books, "mona").get(books.page).answer.text
+
+
+def test_the_cards_say_what_is_overdue_and_the_exposure_of_the_limit(books):
+    books.billed(PRICE)
+    visitor = visit(books, "owner").get(books.page)
+    for words in ("Net balance", "Overdue", "nothing is late", "Exposure", "no credit limit"):
+        assert words in visitor.words, words
+    books.change(credit_limit=500_000)
+    books.go(OCTOBER + timedelta(days=40))
+    books.book(PRICE)
+    visitor = visit(books, "owner").get(books.page)
+    for words in ("₹1,180.00past the due date", "₹2,360.00with GST, of a limit of ₹5,000.00", "Overdue · 10 days"):
+        assert words in visitor.words, words

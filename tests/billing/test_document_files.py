@@ -92,6 +92,25 @@ def test_a_file_is_kept_as_long_as_it_is_current(acme, typeset):
     assert files.store().read(f"{folder}/{late.etag}.pdf") == late.content
 
 
+def test_a_second_download_is_found_without_building_the_document_again(acme, monkeypatch):
+    built, build = [], filing.sheets.invoice_sheet
+
+    def counted(invoice):
+        built.append(invoice.number)
+        return build(invoice)
+
+    monkeypatch.setattr(filing.sheets, "invoice_sheet", counted)
+    first = _made(IN_TIME)
+    assert [_made(IN_TIME), _made(IN_TIME), len(built)] == [first, first, 1]
+    assert [_made(IN_TIME + timedelta(days=1)).etag == first.etag, len(built)] == [False, 2], "another day, another status"
+    with clock.as_of(IN_TIME), db.unit_of_work():
+        allocations.record(_invoice().id, PayIn(amount=1_000, method="UPI"), actor=SYSTEM)
+    paid = _made(IN_TIME)
+    assert ("₹10.00 paid" in _words(paid.content), len(built)) == (True, 3)
+    files.store().write(f"organizations/{acme.organization.id}/current/{_invoice().id}/{paid.etag}.pdf", b"%PDF-1.7 half")
+    assert [_made(IN_TIME), len(built)] == [paid, 4], "what is broken is made anew"
+
+
 def test_the_original_stays_whatever_becomes_of_the_invoice(acme, rung, typeset):
     before = documents.original_invoice_pdf(_invoice())
     world.work_off(rung)
@@ -162,16 +181,39 @@ def test_a_document_that_cannot_be_set_is_one_clear_error_and_a_retry(acme, rung
     assert _invoice().file_key is None
 
 
-def test_the_organizations_logo_is_printed_and_a_broken_one_left_out(acme, app):
-    world.place_logo(db.session.get_one(Organization, acme.organization.id), acme.owner)
-    with_logo = _made(IN_TIME)
+def _issued_in_december(acme):
+    """Another invoice."""
+    with clock.as_of(IN_TIME):
+        world.book(acme, db.session.scalars(select(User).where(User.email == "asha@acme.test")).one())
+    with clock.as_of(NOVEMBER_1 + timedelta(days=30)), db.unit_of_work():
+        runs.run_month()
+    return db.session.scalars(select(Invoice).order_by(Invoice.number.desc())).first()
+
+
+def test_a_document_keeps_the_logo_that_it_was_issued_with(acme):
+    before = documents.original_invoice_pdf(_invoice())
     organization = db.session.get_one(Organization, acme.organization.id)
+    world.place_logo(organization, acme.owner)
+    assert documents.original_invoice_pdf(_invoice()) == before, "issued without one"
+    later = _issued_in_december(acme)
+    as_issued = documents.original_invoice_pdf(later)
+    assert _images(as_issued.content) == _images(before.content) + 1
+    with db.unit_of_work():
+        organization.logo_file = "another.png"
+    assert documents.original_invoice_pdf(later) == as_issued
+
+
+def test_the_organizations_logo_is_printed_and_a_broken_one_left_out(acme, app):
+    organization = db.session.get_one(Organization, acme.organization.id)
+    world.place_logo(organization, acme.owner)
+    later = _issued_in_december(acme)
+    with_logo = documents.invoice_pdf(later)
     address = logos.address_of(organization.id, organization.logo_file)
     assert address.startswith("data:image/png;base64,")
     files.store().write(f"organizations/{organization.id}/{organization.logo_file}", b"\x89PNG\r\n\x1a\nbroken")
     assert logos.address_of(organization.id, organization.logo_file) == ""
     with clock.as_of(LATE):
-        without = documents.invoice_pdf(_invoice())
+        without = documents.invoice_pdf(later)
     assert _images(with_logo.content) == _images(without.content) + 1
     assert "Acme" in _words(without.content)
 
@@ -193,6 +235,7 @@ def test_downloads_have_an_etag_a_name_and_parts(company, app):
         assert (whole.status_code, whole.mimetype) == (200, "application/pdf")
         assert whole.headers["Content-Disposition"] == "attachment; filename=PF-26-27-0000001.pdf"
         assert whole.headers["Accept-Ranges"] == "bytes"
+        assert whole.headers["Cache-Control"] == "no-cache, private"
         same = client.get(path, headers={"If-None-Match": whole.headers["ETag"]})
         assert (same.status_code, same.data) == (304, b"")
         part = client.get(path, headers={"Range": "bytes=0-4"})

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from portal import clock, db
+from portal import clock, config, db
 from portal.audit.rules import SYSTEM
 from portal.billing.rules.gst import Place
 from portal.billing.schemas import CreditNoteIn
@@ -310,3 +310,43 @@ def test_a_booking_a_minute_past_midnight_is_the_new_months(desk):
     assert [item["paymentId"] for item in october["items"]] == [before]
     [_october, november] = desk.run_month(datetime(2026, 12, 1, tzinfo=UTC))
     assert {item["paymentId"] for item in november["items"]} == {on_it, after}
+
+
+def test_in_the_instant_of_a_booking_its_invoice_can_be_issued_and_the_next_one_too(desk):
+    """Clocks are coarse, and ``CLOCK_FILE`` holds them still: a period is half-open, and nothing of its last instant gets lost."""
+    owner, path = desk.caller(desk.company.owner), f"{desk.path}/generate-invoice"
+    issued = []
+    for price in (PRICE, 333, 334):
+        [payment] = desk.book(price)
+        preview = desk.get("/preview")["invoice"]
+        answer = owner.post(path, {})
+        assert answer.status_code == 201, answer.text
+        issued.append(answer.json["invoice"])
+        assert [item["paymentId"] for item in issued[-1]["items"]] == [payment] == [item["paymentId"] for item in preview["items"]]
+        assert preview["billingCycleEnd"] == issued[-1]["billingCycleEnd"]
+    assert [invoice["billingCycleStart"] for invoice in issued[1:]] == [invoice["billingCycleEnd"] for invoice in issued[:-1]]
+    answer = owner.post(path, {})
+    assert (answer.status_code, answer.json["code"]) == (400, "NO_UNBILLED_PAYMENTS")
+    desk.be(desk.now + timedelta(hours=1))
+    desk.book(335)
+    desk.be(desk.now + timedelta(hours=1))
+    assert desk.caller(desk.company.owner).post(path, {}).json["invoice"]["billingCycleEnd"] == desk.now.isoformat().replace("+00:00", "Z")
+
+
+def test_a_seller_with_a_new_gstin_begins_its_own_series_and_the_old_numbers_stay(desk):
+    desk.book(PRICE)
+    first = desk.issue()
+    desk.pay(first)
+    desk.credit(first, amount=1)
+    before = config.current()
+    config.use(before.model_copy(update={"supplier_gstin": "29AAGCB7383J1Z4"}))
+    try:
+        desk.book(333)
+        second = desk.issue()
+        desk.credit(second, amount=1)
+        desk.assert_reconciled()
+    finally:
+        config.use(before)
+    assert second["invoiceNumber"] == first["invoiceNumber"] == "PF/26-27/0000001"
+    desk.book(334)
+    assert desk.issue()["invoiceNumber"] == "PF/26-27/0000002"

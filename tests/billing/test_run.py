@@ -190,7 +190,7 @@ def test_an_organization_that_the_database_refuses_is_left_out_and_named_while_o
     made = {str(row.id) for row in books.rows("SELECT id FROM invoices")}
     assert {bell.ids[0] for bell in books.bells if bell.name == "billing-archive-invoice"} == made
     shown = books.person("admin").get("/admin/billing").get_data(as_text=True)
-    assert books.id in shown
+    assert f'<a href="{books.page}">Acme</a>: ' in shown
     assert numbers(books) == [f"PF/26-27/{number:07}" for number in range(1, 4)]
     without_triggers(books, "DELETE FROM invoice_lines WHERE id = :id", id=stray)
     again = run(books, NOVEMBER_1 + timedelta(hours=1))
@@ -400,3 +400,27 @@ def test_two_thousand_documents_and_ten_thousand_payments_cost_each_page_as_litt
     seen = [item["id"] for item in newest["items"]]
     following = admin.get(f"{books.url}/invoices?limit=200&cursor={newest['nextCursor']}").json["items"]
     assert len({*seen, *(item["id"] for item in following)}) == 400
+
+
+def test_final_invoices_can_be_rung_for_all_and_the_summary_has_every_field(books):
+    books.book(PRICE)
+    books.go(OCTOBER + timedelta(days=1))
+    headers = books.person("owner").headers
+    assert books.app.test_client(use_cookies=False).delete(f"/api/organizations/{books.id}", headers=headers).status_code == 200
+    with books.app.app_context():
+        said = jobs.run("billing-final-invoice", as_of="2026-10-14T00:00:00Z")
+        assert said == {
+            "job": "billing-final-invoice", "asOf": "2026-10-14T00:00:00Z", "done": True, "invoices": 1, "skipped": {}, "failed": []
+        }  # fmt: skip
+        assert jobs.run("billing-final-invoice")["invoices"] == 0
+    assert books.rows("SELECT billing_cycle_end FROM invoices WHERE issue_date = '2026-10-14'")
+
+
+@pytest.mark.parametrize("name", sorted(name for name, job in jobs.JOBS.items() if job.cron))
+def test_every_scheduled_jobs_summary_has_the_fields_of_the_contract(books, name):
+    with books.app.app_context():
+        said = jobs.run(name, as_of="2026-12-01T00:00:00Z")
+    assert {"job": name, "asOf": "2026-12-01T00:00:00Z", "skipped": {}, "failed": []}.items() <= {**said, "skipped": {}}.items()
+    assert isinstance(said["done"], bool | int)
+    assert isinstance(said["skipped"], dict)
+    assert json.loads(json.dumps(said)) == said

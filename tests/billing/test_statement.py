@@ -144,3 +144,12 @@ def test_the_csv_says_the_same_in_rupees(books, story):
     assert (lines[1][1], lines[1][-1]) == ("opening", "770.00")
     assert (lines[-1][1], lines[-1][-1]) == ("closing", f"{found['closing'] // 100}.{found['closing'] % 100:02}")
     assert [line[2] for line in lines[2:-1]] == [entry["number"] for entry in found["entries"]]
+
+
+def test_days_in_the_wrong_order_are_refused(books):
+    books.billed(PRICE)
+    answer = books.person("owner").get(f"{books.url}/statement?from=2026-10-13&to=2026-10-12")
+    assert (answer.status_code, answer.json["code"], list(answer.json["details"])) == (400, "PERIOD_REVERSED", ["to"])
+    shown = books.person("owner").get(f"{books.page}/statement?from=2026-10-13&to=2026-10-12")
+    assert (shown.status_code, "The last day is before the first one." in shown.text) == (400, True)
+    assert statement(books, **{"from": "2026-10-12", "to": "2026-10-12"})["closing"] == 118_000

@@ -103,7 +103,9 @@ def test_a_scheduled_job_leaves_a_record_also_when_it_fails(rung, app, monkeypat
     with app.app_context():
         summary = jobs.run("invites-expire", as_of="2026-12-01T00:00:00Z")
         run = queries.last_runs()["invites-expire"]
-        assert (summary, run.summary, run.error) == ({"job": "invites-expire", "done": 0, "forgotten": 0}, summary, None)
+        assert (run.summary, run.error) == (summary, None)
+        said = {"job": "invites-expire", "asOf": "2026-12-01T00:00:00Z", "done": 0, "forgotten": 0, "skipped": {}, "failed": []}
+        assert summary == said
         assert run.as_of == datetime(2026, 12, 1, tzinfo=UTC)
 
         def break_down():
@@ -168,7 +170,7 @@ def test_the_schedule_is_mended_and_an_entry_that_is_due_is_left_alone(clean):
     ("arguments", "status", "words"),
     [
         (["jobs", "list"], 0, "billing-monthly-run"),
-        (["jobs", "run", "invites-expire", "--wait"], 0, '{"job": "invites-expire", "done": 0, "forgotten": 0}'),
+        (["jobs", "run", "invites-expire", "--wait"], 0, '"skipped": {}, "failed": [], "done": 0, "forgotten": 0}'),
         (["jobs", "run", "invites-expire"], 0, "invites-expire is queued as"),
         (["jobs", "run", "invites-expire", "--as-of", "tomorrow"], 1, "tomorrow is no instant"),
         (["jobs", "run", "no-such-job"], 2, "no-such-job"),

@@ -132,6 +132,11 @@ def test_what_is_no_json_object_is_refused_with_a_sentence(client, body):
     assert (answer.status_code, answer.json["code"]) == (400, "MALFORMED_JSON")
 
 
+def test_nothing_at_all_is_an_object_without_fields(client):
+    answer = client.post("/api/auth/login", headers=world.csrf(client))
+    assert (answer.status_code, sorted(answer.json["details"])) == (400, ["email", "password"])
+
+
 def test_a_form_is_no_json(client):
     answer = client.post("/api/auth/login", data={"email": "a@b.test"}, headers=world.csrf(client))
     assert (answer.status_code, answer.json["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")

@@ -171,7 +171,7 @@ def pay(access: Access, invoice_id: str) -> ResponseReturnValue:
 
 @bp.get("/statement")
 @org(Role.ORG_MANAGER, books=True)
-@describes(query=StatementQuery, answers={200: StatementOut})
+@describes(query=StatementQuery, answers={200: StatementOut}, refuses={400: ("PERIOD_REVERSED",)})
 def statement(access: Access) -> ResponseReturnValue:
     """The account between two days, both inclusive: what was owed before, every document and payment, what is owed after."""
     wanted = query(StatementQuery)

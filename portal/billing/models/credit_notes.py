@@ -18,7 +18,7 @@ class CreditNote(Identified, Base):
 
     __tablename__ = "credit_notes"
     __table_args__ = (
-        UniqueConstraint("number"),
+        Index("uq_credit_notes_seller_number", text("(supplier ->> 'gstin')"), "number", unique=True),
         UniqueConstraint("refund_id"),
         CheckConstraint("taxable_amount > 0", name="amount_positive"),
         CheckConstraint("tax_amount = cgst + sgst + igst AND amount = taxable_amount + tax_amount", name="sums"),

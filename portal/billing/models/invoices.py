@@ -23,7 +23,7 @@ class Invoice(Identified, Base):
 
     __tablename__ = "invoices"
     __table_args__ = (
-        UniqueConstraint("number"),
+        Index("uq_invoices_seller_number", text("(supplier ->> 'gstin')"), "number", unique=True),
         CheckConstraint("(status = 'DRAFT') = (number IS NULL)", name="number_when_sent"),
         CheckConstraint("status = 'DRAFT' OR num_nulls(issued_at, issue_date, due_date) = 0", name="dates_when_sent"),
         CheckConstraint("tax_amount = cgst + sgst + igst AND amount = taxable_amount + tax_amount", name="sums"),

@@ -76,6 +76,7 @@ from portal.billing.queries.statement import (
 from portal.billing.queries.unbilled import (
     ToBill,
     awaiting_final_invoice,
+    close_out_end,
     is_month_open,
     is_refunded_in_full,
     is_to_be_billed,
@@ -107,6 +108,7 @@ __all__ = [
     "awaiting_final_invoice",
     "balance",
     "balances",
+    "close_out_end",
     "count_issued",
     "credited_on",
     "differences",

@@ -111,9 +111,10 @@ CHECKS = {
         SELECT NULL::uuid, s.series || ' ' || s.financial_year, s.last_number,
                CASE WHEN count(d.number) = s.last_number THEN max(d.sequence) ELSE count(d.number) END
         FROM document_series s
-        LEFT JOIN (SELECT number, split_part(number, '/', 3)::bigint AS sequence FROM (
-                SELECT number FROM invoices WHERE number IS NOT NULL UNION ALL SELECT number FROM credit_notes) AS every) d
-            ON d.number LIKE s.series || '/' || s.financial_year || '/%'
+        LEFT JOIN (SELECT seller, number, split_part(number, '/', 3)::bigint AS sequence FROM (
+                SELECT supplier ->> 'gstin' AS seller, number FROM invoices WHERE number IS NOT NULL
+                UNION ALL SELECT supplier ->> 'gstin', number FROM credit_notes) AS every) d
+            ON d.seller = s.seller_gstin AND d.number LIKE s.series || '/' || s.financial_year || '/%'
         GROUP BY s.seller_gstin, s.series, s.financial_year, s.last_number
         HAVING count(d.number) <> s.last_number OR max(d.sequence) <> s.last_number""",
 }

@@ -7,6 +7,7 @@ from datetime import date
 from sqlalchemy import text
 
 from portal import db
+from portal.billing.rules import check_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,12 @@ SELECT * FROM (
 
 
 def statement_of(organization_id: str, *, since: date | None, until: date) -> Statement:
-    """The account of an organization; without ``since`` from its beginning on."""
+    """The account of an organization; without ``since`` from its beginning on.
+
+    Raises:
+        Invalid: ``PERIOD_REVERSED``.
+    """
+    check_days(since, until)
     rows = db.session.execute(_ENTRIES, {"organization_id": organization_id, "until": until}).all()
     opening = sum(row.debit - row.credit for row in rows if since is not None and row.date < since)
     balance, entries = opening, []

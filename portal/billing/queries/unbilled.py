@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Date, Select, and_, cast, exists, func, select
@@ -14,6 +14,8 @@ from portal.billing.rules.runs import RunStatus
 from portal.orgs.models import Organization
 from portal.orgs.rules import BillingMode, Status
 
+_LEAST_STEP = timedelta(microseconds=1)
+_AN_INSTANT = timedelta(milliseconds=1)
 _net = Payment.amount - Payment.refunded_amount
 
 
@@ -97,6 +99,19 @@ def last_period_ends(organization_ids: Sequence[str]) -> dict[str, datetime]:
         .group_by(Invoice.organization_id)
     )
     return {row.organization_id: row.end for row in db.session.execute(statement)}
+
+
+def close_out_end(organization_id: str, *, now: datetime) -> datetime:
+    """Where a period ends that is closed out now: now, unless something of this very instant belongs into it.
+
+    Periods are half-open, so what was booked in this instant, or a period that ended in it, is followed by the least step of time:
+    clocks of machines are coarse, and ``CLOCK_FILE`` holds them still.
+    """
+    is_of_now = exists().where(Payment.organization_id == organization_id, is_unbilled(), Payment.created_at == now)
+    last_end = last_period_ends([organization_id]).get(organization_id)
+    if last_end is not None and now <= last_end < now + _AN_INSTANT:
+        return last_end + _LEAST_STEP
+    return now + _LEAST_STEP if db.session.scalar(select(is_of_now)) else now
 
 
 def skipped(end: datetime, *, billed_now: int) -> dict[str, int]:

@@ -22,6 +22,7 @@ from portal.billing.rules.gst import DEFAULT_SAC, STANDARD_RATE, Place, Tax, Tax
 from portal.billing.rules.numbering import credit_note_number, invoice_number
 from portal.billing.rules.periods import (
     billing_period,
+    check_days,
     display_status,
     due_date,
     month_before,
@@ -75,6 +76,7 @@ __all__ = [
     "ageing",
     "billing_period",
     "check_contract",
+    "check_days",
     "check_items",
     "check_limit",
     "credit_note_number",

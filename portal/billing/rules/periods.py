@@ -48,6 +48,17 @@ def billing_period(last_end: datetime | None, oldest_payment_at: datetime, end: 
     return start, end.astimezone(UTC)
 
 
+def check_days(since: date | None, until: date) -> None:
+    """Refuses days in the wrong order; without ``since`` it is everything up to ``until``.
+
+    Raises:
+        Invalid: ``PERIOD_REVERSED``.
+    """
+    if since is not None and until < since:
+        sentence = "The last day is before the first one. Choose other days."
+        raise Invalid(sentence, code="PERIOD_REVERSED", details={"to": [sentence]})
+
+
 def due_date(issue_date: date, terms_days: int) -> date:
     """The issue date plus the payment terms (0: due on the day of issue).
 

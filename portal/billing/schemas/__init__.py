@@ -14,7 +14,6 @@ from portal.billing.schemas.documents import (
     CreditPayoutOut,
     DifferenceOut,
     DocumentsQuery,
-    EntryOut,
     InvoiceLineOut,
     InvoiceOut,
     MonthToDateOut,
@@ -26,8 +25,6 @@ from portal.billing.schemas.documents import (
     PreviewLineOut,
     PreviewOut,
     RefundedOut,
-    StatementOut,
-    StatementQuery,
     SummaryOut,
     VoidIn,
 )
@@ -48,6 +45,7 @@ from portal.billing.schemas.funding import (
     RefundsPageQuery,
     RefundsQuery,
 )
+from portal.billing.schemas.statement import EntryOut, StatementOut, StatementQuery
 
 __all__ = [
     "AllocationOut",

@@ -18,6 +18,7 @@ from portal.billing.rules import (
     note_status,
 )
 from portal.billing.schemas.funding import HIGHEST_AMOUNT, RefundOut
+from portal.errors import Invalid
 from portal.orgs.rules import BillingMode
 from portal.web.schema import In, Out, PagedQuery, from_rupees
 
@@ -217,7 +218,14 @@ class PayForm(In):
     reference: Reference | None = None
 
     def as_pay(self) -> PayIn:
-        """The same as an API client says it."""
+        """The same as an API client says it.
+
+        Raises:
+            Invalid: ``REFERENCE_MISSING``: who types a transfer in has its reference, and it is found again by that.
+        """
+        if self.method == "BANK_TRANSFER" and not self.reference:
+            sentence = "Enter the bank's reference, so that the transfer can be found again. Nothing was recorded."
+            raise Invalid(sentence, code="REFERENCE_MISSING", details={"reference": [sentence]})
         return PayIn(amount=self.amount, method=self.method, reference=self.reference)
 
 
@@ -310,35 +318,6 @@ class CreditPayoutOut(Out):
     reference: str
     open_credit: int
     credit_notes: list[PaidOutOut]
-
-
-class StatementQuery(In):
-    """Between which days, both inclusive, the account is wanted."""
-
-    since: Annotated[date | None, Field(alias="from")] = None
-    until: Annotated[date | None, Field(alias="to")] = None
-
-
-class EntryOut(Out):
-    """One line of the account."""
-
-    date: date
-    type: str
-    number: str
-    document_id: str
-    debit: int
-    credit: int
-    balance: int
-
-
-class StatementOut(Out):
-    """The account: what was owed before, what happened, what is owed after."""
-
-    since: Annotated[date | None, Field(serialization_alias="from")]
-    until: Annotated[date, Field(serialization_alias="to")]
-    opening: int
-    entries: list[EntryOut]
-    closing: int
 
 
 class BucketOut(Out):

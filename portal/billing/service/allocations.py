@@ -24,15 +24,12 @@ def record(invoice_id: str, data: PayIn, *, actor: Actor) -> Allocation:
 
     Raises:
         NotFound: ``INVOICE_NOT_FOUND``.
-        Invalid: ``REFERENCE_MISSING``: what came by bank is found again by its reference.
+        Invalid: ``METHOD_INVALID``.
         Conflict: ``ABOVE_OUTSTANDING`` (with ``outstanding``), ``NOTHING_OUTSTANDING``.
     """
     if data.method is None:
         raise Invalid("Say how the money came.", code="METHOD_INVALID", details={"method": ["Choose one of the options."]})
     method = AllocationMethod(data.method)
-    if method is AllocationMethod.BANK_TRANSFER and not data.reference:
-        sentence = "Enter the bank's reference, so that the transfer can be found again. Nothing was recorded."
-        raise Invalid(sentence, code="REFERENCE_MISSING", details={"reference": [sentence]})
     invoice = invoices.locked(invoice_id)
     amount = payable(invoice, data.amount)
     return _allocate(invoice, amount, method=method, reference=data.reference, order=None, actor=actor)

@@ -75,7 +75,7 @@ def of_purchase(purchase: CreditPurchase, *, organization: Organization) -> tupl
         "purchase_id": purchase.id,
         "payment_terms_days": 0,
         "due_date": clock.today(clock.INDIA),
-        "particulars": _particulars(tax.kind, days=0, state_tax=place.state_tax),
+        "particulars": _particulars(tax.kind, days=0, state_tax=place.state_tax, logo_file=organization.logo_file),
     }
     line = {
         "invoice_id": values["id"],
@@ -99,7 +99,7 @@ def preview(organization: Organization) -> Preview | None:
     """
     if organization.billing_mode is not BillingMode.INVOICED_MONTHLY:
         return None
-    end = clock.now()
+    end = queries.close_out_end(organization.id, now=clock.now())
     found = queries.totals_to_bill([organization.id], before=end).get(organization.id)
     if found is None:
         return None
@@ -130,7 +130,7 @@ def _common(organization: Organization, place_of_supply: str, tax: Tax, *, taxab
         "issued_at": at,
         "supplier": supplier(),
         "recipient": recipient_of(organization),
-        "particulars": _particulars(tax.kind, days=days, state_tax=state_tax),
+        "particulars": _particulars(tax.kind, days=days, state_tax=state_tax, logo_file=organization.logo_file),
         "place_of_supply": place_of_supply,
         "tax_kind": tax.kind,
         "po_number": organization.po_number,
@@ -140,11 +140,12 @@ def _common(organization: Organization, place_of_supply: str, tax: Tax, *, taxab
     }
 
 
-def _particulars(kind: TaxKind, *, days: int, state_tax: str) -> Json:
+def _particulars(kind: TaxKind, *, days: int, state_tax: str, logo_file: str | None) -> Json:
     settings = config.current()
     terms = f"Payment is due within {days} days of the issue date." if days else "Payment is due on the day of issue."
     return {
         "state_tax": state_tax,
+        "logo_file": logo_file,
         "terms_text": f"{terms} Please quote the invoice number.",
         "bank_lines": list(settings.supplier_bank),
         "upi_id": settings.supplier_upi_id,

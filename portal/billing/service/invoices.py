@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -27,6 +27,7 @@ from portal.orgs.rules import BillingMode, Status
 log = structlog.get_logger()
 
 ISSUED = "ISSUED"
+FINAL_AT_ONCE = 500
 _NO_SYNC = {"synchronize_session": False}
 
 
@@ -50,7 +51,8 @@ def issue_now(organization_id: str, *, actor: Actor) -> Invoice:
     organization = orgs.lock(organization_id)
     if organization.billing_mode is not BillingMode.INVOICED_MONTHLY:
         raise Invalid("only valid for INVOICED_MONTHLY orgs", code="NOT_INVOICED_MONTHLY")
-    issued = issue([organization], end=clock.now(), actor=actor, automatic=False)
+    end = queries.close_out_end(organization.id, now=clock.now())
+    issued = issue([organization], end=end, actor=actor, automatic=False)
     _raise_first(issued)
     if not issued.invoice_ids:
         raise Invalid("No unbilled payments to invoice", code="NO_UNBILLED_PAYMENTS")
@@ -66,10 +68,26 @@ def issue_final(organization_id: str) -> str | None:
     organization = orgs.lock(organization_id)
     if organization.status is not Status.DEACTIVATED or organization.billing_mode is not BillingMode.INVOICED_MONTHLY:
         return None
-    after_all = clock.now() + timedelta(microseconds=1)  # what was booked in the very instant of the end is billed, too
-    issued = issue([organization], end=after_all, automatic=True)
+    issued = issue([organization], end=queries.close_out_end(organization.id, now=clock.now()), automatic=True)
     _raise_first(issued)
     return issued.invoice_ids[0] if issued.invoice_ids else None
+
+
+def issue_final_of_all() -> Json:
+    """``issue_final`` for every deactivated organization that still has something unbilled, each committed by itself.
+
+    Returns:
+        ``{asOf, done, invoices, skipped, failed}``.
+    """
+    made, failed = 0, []
+    for organization_id in queries.awaiting_final_invoice(limit=FINAL_AT_ONCE):
+        try:
+            made += issue_final(organization_id) is not None
+        except DomainError as error:
+            db.abandon()
+            failed.append({"organizationId": organization_id, "code": error.code, "error": error.message})
+        db.checkpoint()
+    return {"asOf": clock.iso(clock.now()), "done": not failed, "invoices": made, "skipped": {}, "failed": failed}
 
 
 def issue(organizations: Sequence[Organization], *, end: datetime, actor: Actor = SYSTEM, automatic: bool) -> Issued:

@@ -47,7 +47,7 @@ def run_month() -> Json:
     finished = _finish(run_id, end, list(failures.values()))
     return {
         "job": "billing-monthly-run",
-        "asOf": now.isoformat(),
+        "asOf": clock.iso(now),
         "done": finished,
         "invoices": len(billed.invoice_ids),
         "payments": billed.payments,

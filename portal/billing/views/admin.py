@@ -10,6 +10,7 @@ from portal.billing.schemas import CancelIn, CreditNoteForm, CreditPayoutForm, P
 from portal.billing.service import allocations, credit_notes, invoices
 from portal.billing.views.documents import CANCEL, CREDIT, RECORD, found_invoice, found_note, show_credit_note, show_invoice
 from portal.money import format_inr
+from portal.orgs import queries as members
 from portal.orgs.access import Access, bookkeeper
 from portal.web.forms import Form
 from portal.web.gates import admin
@@ -92,7 +93,10 @@ def pay_out(access: Access) -> ResponseReturnValue:
 @admin
 def index() -> ResponseReturnValue:
     """The monthly runs with their summaries, and whether every sum is as it must be."""
-    return page("billing/runs.html", runs=queries.newest_runs(limit=NEWEST), differences=queries.differences())
+    runs, differences = queries.newest_runs(limit=NEWEST), queries.differences()
+    named = {failure["organizationId"] for run in runs for failure in run.failures} | {off.organization_id for off in differences}
+    organizations = members.by_ids({organization_id for organization_id in named if organization_id})
+    return page("billing/runs.html", runs=runs, differences=differences, organizations=organizations)
 
 
 def _payout(access: Access, form: Form[Any], *, status: int = 200) -> ResponseReturnValue:

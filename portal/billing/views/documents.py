@@ -16,6 +16,7 @@ from portal.billing.queries import Filters, Listed
 from portal.billing.rules import AllocationMethod, InvoiceStatus, ReasonCode, display_status, note_status
 from portal.billing.schemas import CancelIn, CreditNoteForm, DocumentsQuery, PayForm, VoidIn
 from portal.billing.service import bills, documents, exports, invoices, orders
+from portal.billing.views import timeline
 from portal.errors import NotFound
 from portal.orgs.access import Access, org, require_active
 from portal.orgs.rules import BillingMode, Role, Status
@@ -63,6 +64,7 @@ def index(access: Access) -> ResponseReturnValue:
         note_standing=_note_standing,
         period=_period,
         can_generate=access.may(Role.ORG_OWNER) and _is_billed_monthly(access),
+        can_pay=access.may(Role.ORG_OWNER) and organization.status is Status.ACTIVE,
         is_monthly=_is_billed_monthly(access),
         can_pay_out=figures.open_credit > 0 and access.user.platform_role is PlatformRole.ADMIN,
         export_url=url_for("billing.export", slug=organization.slug, **filters),
@@ -161,7 +163,8 @@ def show_invoice(
     """The page of an invoice, with the forms that came back with errors."""
     balance = queries.balance(invoice.id)
     document = documents.invoice_document(invoice, queries.lines_of(invoice.id))
-    notes = queries.notes_of([invoice.id])
+    notes, allocations = queries.notes_of([invoice.id]), queries.allocations_of(invoice.id)
+    applied = [(movement, note) for movement, note in queries.movements_on(invoice.id) if note.invoice_id != invoice.id]
     live = [note for note in notes if note.voided_at is None]
     is_admin = access.user.platform_role is PlatformRole.ADMIN
     is_live = invoice.status is InvoiceStatus.SENT
@@ -175,8 +178,11 @@ def show_invoice(
         payment_status=documents.standing_of(invoice, balance),
         notes=notes,
         note_standing=_note_standing,
-        allocations=queries.allocations_of(invoice.id),
-        applied=[(movement, note) for movement, note in queries.movements_on(invoice.id) if note.invoice_id != invoice.id],
+        allocations=allocations,
+        applied=applied,
+        happened=timeline.of_invoice(
+            invoice, balance=balance, allocations=allocations, applied=applied, notes=notes, time_zone=access.organization.time_zone
+        ),
         mails=queries.mails_of(invoice.id),
         can_pay=is_live and balance.outstanding > 0 and access.may(Role.ORG_OWNER) and access.organization.status is Status.ACTIVE,
         is_admin=is_admin,
@@ -194,6 +200,7 @@ def show_invoice(
 def show_credit_note(access: Access, note: CreditNote, *, void_form: Form[VoidIn] | None = None, status: int = 200) -> ResponseReturnValue:
     """The page of a credit note, with the form that came back with errors."""
     is_unused = not note.applied_amount and not note.paid_out_amount
+    movements = queries.movements_of(note.id)
     return page(
         "billing/credit_note.html",
         status=status,
@@ -201,7 +208,9 @@ def show_credit_note(access: Access, note: CreditNote, *, void_form: Form[VoidIn
         note=note,
         standing=_note_standing(note),
         lines=queries.note_lines([note.id]),
-        movements=queries.movements_of(note.id),
+        movements=movements,
+        happened=timeline.of_note(note, movements=movements, time_zone=access.organization.time_zone),
+        mails=[mail for mail in queries.mails_of(note.invoice_id) if mail.credit_note_id == note.id],
         can_void=access.user.platform_role is PlatformRole.ADMIN and note.refund_id is None and note.voided_at is None and is_unused,
         void_form=void_form or Form(VoidIn),
     )

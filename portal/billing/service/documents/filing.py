@@ -1,21 +1,27 @@
 """Where files of documents are: the copy as issued is archived, the current one is kept until something on it changes."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
-from portal import db
+from portal import clock, config, db
+from portal.billing import queries
 from portal.billing.models import CreditNote, Invoice
 from portal.billing.queries import Statement
 from portal.billing.service.documents import sheets
-from portal.billing.service.documents.printing import Sheet, typeset
+from portal.billing.service.documents.printing import DATA_VERSION, Sheet, file_name, typeset
 from portal.errors import Unavailable
 from portal.gateways import files
-from portal.gateways.pdf import PdfFailed, is_whole
+from portal.gateways.pdf import PdfFailed, is_whole, template_version
 from portal.orgs.models import Organization
 
 log = structlog.get_logger()
+
+MOST_REMEMBERED = 5_000
+"""Keys in a process: about 3 MB."""
+_keys: dict[tuple[object, ...], str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,9 @@ def invoice_pdf(invoice: Invoice) -> Pdf:
     Raises:
         Unavailable: ``PDF_UNAVAILABLE``: it can't be made now.
     """
-    return current(sheets.invoice_sheet(invoice), document_id=invoice.id)
+    balance = queries.balance(invoice.id)
+    state = (balance.paid_amount, balance.credited_amount, balance.applied_amount, balance.settled_at, invoice.cancelled_at)
+    return _remembered(invoice, state, lambda: sheets.invoice_sheet(invoice))
 
 
 def original_invoice_pdf(invoice: Invoice) -> Pdf:
@@ -51,7 +59,8 @@ def credit_note_pdf(note: CreditNote) -> Pdf:
     Raises:
         Unavailable: ``PDF_UNAVAILABLE``: it can't be made now.
     """
-    return current(sheets.credit_note_sheet(note), document_id=note.id)
+    state = (note.settled_amount, note.applied_amount, note.paid_out_amount, note.voided_at, config.current().base_url)
+    return _remembered(note, state, lambda: sheets.credit_note_sheet(note))
 
 
 def original_credit_note_pdf(note: CreditNote) -> Pdf:
@@ -106,9 +115,9 @@ def current(sheet: Sheet, *, document_id: str) -> Pdf:
     Raises:
         Unavailable: ``PDF_UNAVAILABLE``: it can't be made now.
     """
-    folder = f"organizations/{sheet.organization_id}/current/{document_id}"
-    kept = _read(f"{folder}/{sheet.key}.pdf")
-    if kept is not None and is_whole(kept, sheet.key):
+    folder = _folder(sheet.organization_id, document_id)
+    kept = _kept(folder, sheet.key)
+    if kept is not None:
         return Pdf(sheet.file_name, kept, sheet.key)
     made = _made(sheet)
     try:
@@ -117,6 +126,34 @@ def current(sheet: Sheet, *, document_id: str) -> Pdf:
     except OSError as error:
         log.warning("documents.not_kept", folder=folder, error=str(error))
     return Pdf(sheet.file_name, made, sheet.key)
+
+
+def _remembered(document: Invoice | CreditNote, state: tuple[object, ...], sheet: Callable[[], Sheet]) -> Pdf:
+    """``current`` without its sheet, when this process has seen one of the same document in the same state: half of the time.
+
+    Rows of issued documents never change, so what isn't the state can't be another. A restart forgets, and so a new version of the
+    portal never takes an old one's word.
+    """
+    known_by = (document.id, clock.today(clock.INDIA), sheets.logo_of(document), template_version(), DATA_VERSION, *state)
+    key = _keys.get(known_by)
+    kept = _kept(_folder(document.organization_id, document.id), key) if key is not None else None
+    if key is not None and kept is not None:
+        return Pdf(file_name(document.number or ""), kept, key)
+    pdf = current(sheet(), document_id=document.id)
+    while len(_keys) >= MOST_REMEMBERED:
+        _keys.pop(next(iter(_keys)), None)  # the oldest one; another thread may have been faster
+    _keys[known_by] = pdf.etag
+    return pdf
+
+
+def _folder(organization_id: str, document_id: str) -> str:
+    return f"organizations/{organization_id}/current/{document_id}"
+
+
+def _kept(folder: str, key: str) -> bytes | None:
+    """The file with this key, if it is there, whole, and that one."""
+    kept = _read(f"{folder}/{key}.pdf")
+    return kept if kept is not None and is_whole(kept, key) else None
 
 
 def original(sheet: Sheet, *, file_key: str | None) -> Pdf:

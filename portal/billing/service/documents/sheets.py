@@ -46,6 +46,14 @@ def statement_sheet(organization: Organization, found: Statement) -> Sheet:
     return Sheet(document=document, status=None, as_of=today, organization_id=organization.id, logo_file=organization.logo_file)
 
 
+def logo_of(document: Invoice | CreditNote) -> str | None:
+    """The logo that the organization had when the invoice was issued; of documents from before that was kept, the present one."""
+    if "logo_file" in document.particulars:
+        logo_file: str | None = document.particulars["logo_file"]
+        return logo_file
+    return db.session.get_one(Organization, document.organization_id).logo_file
+
+
 def _sheet(
     document: InvoiceDocument | CreditNoteDocument, status: PaymentStatusText, *, of: Invoice | CreditNote, as_issued: bool
 ) -> Sheet:
@@ -54,7 +62,7 @@ def _sheet(
         status=status,
         as_of=document.issue_date if as_issued else clock.today(clock.INDIA),
         organization_id=of.organization_id,
-        logo_file=db.session.get_one(Organization, of.organization_id).logo_file,
+        logo_file=logo_of(of),
     )
 
 
