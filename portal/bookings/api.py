@@ -13,11 +13,13 @@ from portal.bookings.schemas import BookingOut, CheckoutIn, OwnPlanIn, PlanIn, P
 from portal.orgs import queries as orgs
 from portal.orgs.access import Access, org, require_active, require_member, require_org_access
 from portal.orgs.rules import Role
+from portal.orgs.rules.tokens import TokenScope
+from portal.web.bearer import scoped
 from portal.web.forms import json_body, query
 from portal.web.gates import client_address, require_user, signed_in
 from portal.web.idempotency import answer_so_far, idempotent
 from portal.web.openapi import describes, listed, wrapped
-from portal.web.security import limiter
+from portal.web.security import checkout_limit
 
 bp = Blueprint("bookings_api", __name__, url_prefix="/api")
 NEWEST = 200
@@ -25,6 +27,7 @@ NEWEST = 200
 
 @bp.get("/organizations/<organization_id>/plans")
 @org(Role.ORG_LEARNER)
+@scoped(TokenScope.READ)
 @describes(answers={200: listed(PlanOut)})
 def list_plans(access: Access) -> ResponseReturnValue:
     """The organization's catalogue."""
@@ -42,7 +45,7 @@ def create_plan(access: Access) -> ResponseReturnValue:
 
 
 @bp.post("/checkout")
-@limiter.limit("60/minute")
+@checkout_limit
 @signed_in
 @idempotent
 @describes(
