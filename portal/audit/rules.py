@@ -8,7 +8,7 @@ class Via(StrEnum):
     """In which capacity somebody acted."""
 
     MEMBER = "MEMBER"
-    API_TOKEN = "API_TOKEN"
+    API_TOKEN = "API_TOKEN"  # noqa: S105 - the name of a capacity
     PLATFORM_ADMIN = "PLATFORM_ADMIN"
     PLATFORM_STAFF = "PLATFORM_STAFF"
     SELF = "SELF"

@@ -18,7 +18,7 @@ from portal.web.bearer import scoped
 from portal.web.forms import json_body, query
 from portal.web.gates import client_address, require_user, signed_in
 from portal.web.idempotency import answer_so_far, idempotent
-from portal.web.openapi import describes, listed, wrapped
+from portal.web.openapi import IDS, describes, listed, wrapped
 from portal.web.security import checkout_limit
 
 bp = Blueprint("bookings_api", __name__, url_prefix="/api")
@@ -50,6 +50,12 @@ def create_plan(access: Access) -> ResponseReturnValue:
 @idempotent
 @describes(
     body=CheckoutIn,
+    example={
+        "planId": IDS["plan"],
+        "startsAt": "2026-12-01T09:00:00Z",
+        "organizationId": IDS["organization"],
+        "consultantId": IDS["consultant"],
+    },
     answers={201: wrapped("booking", BookingOut, payment=PaymentOut)},
     refuses={
         402: ("CONTRACT_EXPIRED", "CREDIT_LIMIT_REACHED", "INSUFFICIENT_CREDITS"),
@@ -104,7 +110,7 @@ def create_own_plan() -> ResponseReturnValue:
 
 @bp.patch("/organizations/<organization_id>/plans/<plan_id>")
 @org(Role.ORG_ADMIN)
-@describes(body=PlanPatch, answers={200: wrapped("plan", PlanOut)}, refuses={404: ("PLAN_NOT_FOUND",)})
+@describes(body=PlanPatch, example={"price": 120_000}, answers={200: wrapped("plan", PlanOut)}, refuses={404: ("PLAN_NOT_FOUND",)})
 def change_plan(access: Access, plan_id: str) -> ResponseReturnValue:
     """Changes a plan; what is booked keeps its price."""
     plan = service.change_plan(plan_id, json_body(PlanPatch), organization=access.organization, actor=access.actor)

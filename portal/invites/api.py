@@ -110,7 +110,11 @@ def accept() -> ResponseReturnValue:
 @scoped(TokenScope.INVITATIONS)
 @invitation_limit
 @describes(
-    body=ImportIn, upload="file", answers={200: ImportOut, 202: ImportOut}, refuses={400: ("CSV_UNREADABLE",), 413: ("CSV_TOO_LARGE",)}
+    body=ImportIn,
+    upload="file",
+    example={"dryRun": "true", "defaultRole": "ORG_LEARNER"},
+    answers={200: ImportOut, 202: ImportOut},
+    refuses={400: ("CSV_UNREADABLE",), 413: ("CSV_TOO_LARGE",)},
 )
 def import_file(access: Access) -> ResponseReturnValue:
     """Reads a file of people: with ``dryRun`` only judges it (200), otherwise invites who is new (202).

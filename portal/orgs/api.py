@@ -43,7 +43,9 @@ ONE = "/organizations/<organization_id>"
 def list_organizations() -> ResponseReturnValue:
     """The caller's own organizations; for a platform admin all of them, for an API token its own one."""
     user, token, wanted = require_user(), bearer(), query(PagedQuery)
-    own = {row.organization_id: row for row in queries.memberships_of(user.id) if token is None or row.organization_id == token.organization_id}
+    own = {
+        row.organization_id: row for row in queries.memberships_of(user.id) if token is None or row.organization_id == token.organization_id
+    }
     if user.is_platform_admin and token is None:
         found = queries.visible_organizations(limit=wanted.limit + 1, cursor=wanted.cursor)
     else:
@@ -87,6 +89,7 @@ def show(access: Access) -> ResponseReturnValue:
 @org(Role.ORG_ADMIN)
 @describes(
     body=OrganizationPatch,
+    example={"billingEmail": "accounts@acme.example", "paymentTermsDays": 45},
     answers={200: wrapped("organization", OrganizationOut)},
     refuses={400: ("BILLING_MODE_IMMUTABLE", "RATES_SUM"), 403: ("LIMIT_RAISE_FORBIDDEN",), 501: ("NOT_ENABLED",)},
 )
@@ -137,6 +140,7 @@ def list_members(access: Access) -> ResponseReturnValue:
 @scoped(TokenScope.MEMBERS)
 @describes(
     body=NewMemberIn,
+    example={"email": "dev@acme.example", "role": "ORG_LEARNER"},
     answers={201: wrapped("member", MemberOut)},
     refuses={404: ("USER_NOT_FOUND",), 409: ("ALREADY_MEMBER", "SEAT_LIMIT"), 501: ("NOT_ENABLED",)},
 )
@@ -151,6 +155,7 @@ def add_member(access: Access) -> ResponseReturnValue:
 @scoped(TokenScope.MEMBERS)
 @describes(
     body=MemberPatch,
+    example={"role": "ORG_MANAGER"},
     answers={200: wrapped("member", MemberOut)},
     refuses={
         400: ("LAST_OWNER", "ROLE_NOT_ALLOWED"),

@@ -166,7 +166,9 @@ class ApiToken(Identified, Base):
         CheckConstraint(f"cardinality(scopes) > 0 AND scopes <@ ARRAY{[scope.value for scope in TokenScope]}", name="scopes_known"),
         CheckConstraint("expires_at > created_at", name="expiry_later"),
         Index("ix_api_tokens_organization_id_id", "organization_id", "id"),
-        Index("uq_api_tokens_live_name", "organization_id", func.lower(text("name")), unique=True, postgresql_where=text("revoked_at IS NULL")),
+        Index(
+            "uq_api_tokens_live_name", "organization_id", func.lower(text("name")), unique=True, postgresql_where=text("revoked_at IS NULL")
+        ),
     )
 
     organization_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("organizations.id"))

@@ -23,7 +23,7 @@ ONE_YEAR = 31_536_000
 UNAVAILABLE_SECONDS = "5"
 
 
-class _Csrf(CSRFProtect):
+class _Csrf(CSRFProtect):  # type: ignore[misc] # Flask-WTF publishes no types
     """A call with a token needs no CSRF token: no other site can make a browser send that header, and the cookie counts for nothing."""
 
     def protect(self, *how: Any, **more: Any) -> None:  # noqa: ANN401 - Flask-WTF's own signature

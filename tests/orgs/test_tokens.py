@@ -84,7 +84,9 @@ def test_a_cookie_counts_for_nothing_beside_a_token(owner, acme):
     assert (wrong.status_code, wrong.json["code"], wrong.headers["WWW-Authenticate"]) == (401, "TOKEN_INVALID", "Bearer")
     basic = owner.get(path(acme), headers={"Authorization": "Basic abc"})
     assert basic.status_code == 200
-    unsigned = owner.post(path(acme, "invitations"), json={"email": "x@acme.test", "role": "ORG_LEARNER"}, headers={"Authorization": "Basic abc"})
+    unsigned = owner.post(
+        path(acme, "invitations"), json={"email": "x@acme.test", "role": "ORG_LEARNER"}, headers={"Authorization": "Basic abc"}
+    )
     assert (unsigned.status_code, unsigned.json["code"]) == (400, "CSRF_FAILED")
 
 
@@ -190,7 +192,9 @@ def test_an_admin_of_the_platform_is_an_ordinary_member_by_token(app, acme):
     assert program.get(f"/api/organizations/{elsewhere.id}", headers=by(made)).status_code == 403
     assert len(program.get("/api/organizations", headers=by(made)).json["items"]) == 1
     with app.app_context(), db.unit_of_work():
-        db.session.execute(update(world.Organization).where(world.Organization.id == acme.organization.id).values(status=Status.DEACTIVATED))
+        db.session.execute(
+            update(world.Organization).where(world.Organization.id == acme.organization.id).values(status=Status.DEACTIVATED)
+        )
     assert client.get(path(acme, "billing")).status_code == 200
     closed = program.get(path(acme, "billing"), headers=by(made))
     assert (closed.status_code, closed.json["code"]) == (403, "ORGANIZATION_DEACTIVATED")

@@ -160,6 +160,7 @@ def generate(access: Access) -> ResponseReturnValue:
 @idempotent
 @describes(
     body=PayIn,
+    example={"amount": 118_000},
     answers={201: (wrapped("gateway", GatewayOut | None), wrapped("allocation", AllocationOut))},
     refuses={403: ("ADMIN_ONLY",), 404: ("INVOICE_NOT_FOUND",), 409: ("ABOVE_OUTSTANDING", "NOTHING_OUTSTANDING")},
 )

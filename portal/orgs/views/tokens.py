@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.orgs.access import Access, org, require_member
+from portal.orgs.models import ApiToken
 from portal.orgs.queries import tokens as queries
 from portal.orgs.rules import Role
 from portal.orgs.rules.tokens import TokenScope
@@ -48,7 +49,7 @@ def revoke(access: Access, token_id: str) -> ResponseReturnValue:
     return redirect_to("tokens.index", slug=access.organization.slug)
 
 
-def _create(data: TokenFormIn, access: Access) -> tuple[tokens.ApiToken, str]:
+def _create(data: TokenFormIn, access: Access) -> tuple[ApiToken, str]:
     require_member(access)
     return tokens.create(data.token, organization=access.organization, maker=access.user, actor=access.actor)
 
