@@ -10,8 +10,9 @@ from portal import db
 from portal.accounts.rules import PlatformRole
 from portal.orgs.models import Membership
 from portal.orgs.rules import Role
-from tests.pages.test_url_map import call, routes, url
+from tests.pages.test_url_map import call
 from tests.support import world
+from tests.support.url_map import routes, url
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "access.md"
 HEAD = """# Who may do what

@@ -4,14 +4,15 @@ The same calls each time; ``SCHEMATHESIS_EXAMPLES=500`` tries more of them by ha
 """
 
 import os
-from typing import ClassVar
+from contextlib import suppress
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import FlakyStrategyDefinition
 from hypothesis.stateful import run_state_machine_as_test
-from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -24,13 +25,23 @@ from tests.pages.conftest import scene  # noqa: F401 - the fixture
 from tests.support import world
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "0"))
+
+
+def nothing_broke(_context, response, _case):
+    """No 5xx but 501, which says that a setting switches something off; that one has to be documented as all others."""
+    assert response.status_code < 500 or response.status_code == 501, response.text
+
+
 CHECKS = [
-    not_a_server_error,
+    nothing_broke,
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
     response_headers_conformance,
 ]
+ENDS_THE_CHAIN = ["signin_api.logout", "orgs_api.deactivate", "signin_api.login", "signin_api.signup"]
+IN_BODIES = {"planId", "consultantId"}
+SLOW = "/pdf"
 MOSTLY = [True, True, True, False]
 HOW = {
     "deadline": None,
@@ -41,13 +52,16 @@ HOW = {
 }
 
 
+CHAINED = {**HOW, "derandomize": False}
+
+
 class Caller:
     """The portal as one caller reaches it: their cookie and CSRF token, or their API token, stand on each request."""
 
     def __init__(self, app, headers: dict[str, str]) -> None:
         self.app, self.headers = app, headers
 
-    def __call__(self, environ, start_response):
+    def __call__(self, environ, start_response):  # noqa: ANN204 - an iterable of bytes, as WSGI has it
         for name in ("HTTP_COOKIE", "HTTP_X_CSRFTOKEN", "HTTP_AUTHORIZATION"):
             environ.pop(name, None)
         environ |= self.headers
@@ -125,35 +139,42 @@ def statuses_of(operation, known, *, examples: int) -> set[int]:
     return statuses
 
 
-@pytest.mark.parametrize(("who", "examples"), [("owner", 14), ("admin", 8), ("token", 6), ("learner", 3), ("nobody", 3)])
+@pytest.mark.parametrize(("who", "examples"), [("owner", 12), ("admin", 6), ("token", 4), ("learner", 2), ("nobody", 2)])
 def test_whatever_is_sent_the_answer_is_a_documented_one(app, callers, known, without_a_trace, who, examples):
     caller, wrong, tried = callers[who], [], 0
     for found in document_for(caller).get_all_operations():
         operation = found.ok()
         try:
-            tried += len(statuses_of(operation, known, examples=EXAMPLES or examples))
+            some = 2 if operation.path.endswith(SLOW) else examples
+            tried += len(statuses_of(operation, known, examples=EXAMPLES or some))
         except Exception as failure:  # noqa: BLE001 - all operations are tried, and all that is wrong is told
             wrong.append(f"{operation.label}: {failure}")
     assert not wrong, "\n\n".join(wrong)
     assert tried > 60
 
 
-def test_chains_of_calls_along_the_links_meet_documented_answers_alone(app, callers, known):
-    chained = document_for(callers["owner"]).exclude(operation_id="signin_api.logout")
+@pytest.mark.parametrize("who", ["owner", "admin"])
+def test_chains_of_calls_along_the_links_meet_documented_answers_alone(app, callers, known, who):
+    chained = document_for(callers[who]).exclude(operation_id=ENDS_THE_CHAIN)
     answers: list[tuple[str, int]] = []
+    wrong: list[str] = []
 
     class Chains(chained.as_state_machine()):
-        allowed: ClassVar = CHECKS
-
         def before_call(self, case):
-            for name in set(case.body if isinstance(case.body, dict) else ()) & {"planId", "consultantId"}:
+            for name in set(case.body if isinstance(case.body, dict) else ()) & IN_BODIES:
                 case.body[name] = known[name]
 
         def validate_response(self, response, case, **_more):
             answers.append((case.operation.label, response.status_code))
-            case.validate_response(response, checks=CHECKS)
+            try:
+                case.validate_response(response, checks=CHECKS)
+            except FailureGroup as failure:  # kept, because Hypothesis would try the chain again on a database that has changed
+                wrong.append(f"{case.operation.label}: {failure}")
 
-    run_state_machine_as_test(Chains, settings=settings(max_examples=EXAMPLES or 20, stateful_step_count=12, **HOW))
+    for number in range(EXAMPLES or 6):
+        with suppress(FlakyStrategyDefinition):  # as above: the database remembers the chains before, which Hypothesis can't know
+            run_state_machine_as_test(seed(number)(Chains), settings=settings(max_examples=4, stateful_step_count=10, **CHAINED))
+    assert not wrong, "\n\n".join(wrong)
     reached = {label for label, status in answers if status < 300}
-    assert len(answers) > 50
-    assert len(reached) > 15, sorted(reached)
+    assert len(answers) > 100
+    assert len(reached) > 20, sorted(reached)

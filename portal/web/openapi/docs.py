@@ -161,14 +161,19 @@ def _fields(schema: Json) -> Iterator[Field]:
 def _field(name: str, schema: Json, is_required: bool, *, about: Json, where: str = "") -> Field:  # noqa: FBT001 - one of a field's columns
     kind, shape = _kind(schema)
     text = about.get("description", "")
-    bounds = [f"{words} {schema[key]}" for key, words in BOUNDS.items() if key in schema]
+    bounds = [words.format(schema[key]) for key, words in BOUNDS.items() if key in schema]
     default = schema.get("default")
-    bounds += [f"otherwise {json.dumps(default)}"] if default is not None else []
+    bounds += [f"otherwise {json.dumps(default)}"] if default not in (None, "") else []
     said = ", ".join(part for part in ({"path": "in the path", "header": "a header"}.get(where, ""), *bounds) if part)
     return Field(name, kind, shape, is_required, f"{text} ({said})" if text and said else text or said.capitalize())
 
 
-BOUNDS = {"minimum": "at least", "maximum": "at most", "minLength": "characters at least", "maxLength": "characters at most"}
+BOUNDS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "maxLength": "at most {} characters",
+    "maxItems": "at most {} of them",
+}
 
 
 def _kind(schema: Json) -> tuple[str, str]:
