@@ -13,7 +13,9 @@ from portal.features import BLUEPRINTS
 from portal.gateways import files, mail, payments
 from portal.home.views import shell
 from portal.operations.service import configure_logging
-from portal.web import errors, filters, forms, security, templates, transactions
+from portal.orgs.queries import tokens
+from portal.orgs.service.tokens import note_use
+from portal.web import bearer, errors, filters, forms, security, templates, transactions
 
 TOP = Path(__file__).resolve().parent.parent
 
@@ -42,6 +44,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     files.connect(settings.files_location, endpoint_url=settings.files_endpoint_url)
     payments.connect(settings)
     transactions.init_app(app)
+    bearer.init_app(app, find=tokens.bearer_of, used=note_use)
     security.init_app(app, settings)
     errors.init_app(app)
     filters.init_app(app)

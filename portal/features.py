@@ -17,7 +17,7 @@ from portal.invites import api as invites_api
 from portal.invites.views import invitations
 from portal.operations import views as operations_views
 from portal.orgs import api as orgs_api
-from portal.orgs.views import audit_log, media, members, settings, verification
+from portal.orgs.views import audit_log, media, members, settings, tokens, verification
 from portal.providers import api as providers_api
 from portal.providers import views as providers_views
 from portal.sandbox import views as sandbox_views
@@ -35,6 +35,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     setup_views.bp,
     members.bp,
     settings.bp,
+    tokens.bp,
     audit_log.bp,
     verification.bp,
     media.bp,

@@ -8,6 +8,7 @@ class Via(StrEnum):
     """In which capacity somebody acted."""
 
     MEMBER = "MEMBER"
+    API_TOKEN = "API_TOKEN"  # noqa: S105 - the name of a capacity
     PLATFORM_ADMIN = "PLATFORM_ADMIN"
     PLATFORM_STAFF = "PLATFORM_STAFF"
     SELF = "SELF"
@@ -18,6 +19,7 @@ class Via(StrEnum):
         """The capacity in words."""
         return {
             "MEMBER": "member",
+            "API_TOKEN": "API token",
             "PLATFORM_ADMIN": "platform admin",
             "PLATFORM_STAFF": "platform staff",
             "SELF": "for themselves",
@@ -47,6 +49,8 @@ class Action(StrEnum):
     OWNERSHIP_TRANSFERRED = "OWNERSHIP_TRANSFERRED"
     PAYOUT_TERMS_CHANGED = "PAYOUT_TERMS_CHANGED"
     SETTINGS_CHANGED = "SETTINGS_CHANGED"
+    API_TOKEN_CREATED = "API_TOKEN_CREATED"  # noqa: S105 - the name of an act
+    API_TOKEN_REVOKED = "API_TOKEN_REVOKED"  # noqa: S105 - the name of an act
     INVITATION_SENT = "INVITATION_SENT"
     INVITATION_RESENT = "INVITATION_RESENT"
     INVITATION_REVOKED = "INVITATION_REVOKED"
@@ -99,6 +103,8 @@ LABELS = {
     Action.OWNERSHIP_TRANSFERRED: "Ownership handed over",
     Action.PAYOUT_TERMS_CHANGED: "Payout terms changed",
     Action.SETTINGS_CHANGED: "Settings changed",
+    Action.API_TOKEN_CREATED: "API token made",
+    Action.API_TOKEN_REVOKED: "API token revoked",
     Action.INVITATION_SENT: "Invited",
     Action.INVITATION_RESENT: "Invited again",
     Action.INVITATION_REVOKED: "Invitation taken back",

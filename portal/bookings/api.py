@@ -13,11 +13,13 @@ from portal.bookings.schemas import BookingOut, CheckoutIn, OwnPlanIn, PlanIn, P
 from portal.orgs import queries as orgs
 from portal.orgs.access import Access, org, require_active, require_member, require_org_access
 from portal.orgs.rules import Role
+from portal.orgs.rules.tokens import TokenScope
+from portal.web.bearer import scoped
 from portal.web.forms import json_body, query
 from portal.web.gates import client_address, require_user, signed_in
 from portal.web.idempotency import answer_so_far, idempotent
-from portal.web.openapi import describes, listed, wrapped
-from portal.web.security import limiter
+from portal.web.openapi import IDS, describes, listed, wrapped
+from portal.web.security import checkout_limit
 
 bp = Blueprint("bookings_api", __name__, url_prefix="/api")
 NEWEST = 200
@@ -25,6 +27,7 @@ NEWEST = 200
 
 @bp.get("/organizations/<organization_id>/plans")
 @org(Role.ORG_LEARNER)
+@scoped(TokenScope.READ)
 @describes(answers={200: listed(PlanOut)})
 def list_plans(access: Access) -> ResponseReturnValue:
     """The organization's catalogue."""
@@ -42,11 +45,17 @@ def create_plan(access: Access) -> ResponseReturnValue:
 
 
 @bp.post("/checkout")
-@limiter.limit("60/minute")
+@checkout_limit
 @signed_in
 @idempotent
 @describes(
     body=CheckoutIn,
+    example={
+        "planId": IDS["plan"],
+        "startsAt": "2026-12-01T09:00:00Z",
+        "organizationId": IDS["organization"],
+        "consultantId": IDS["consultant"],
+    },
     answers={201: wrapped("booking", BookingOut, payment=PaymentOut)},
     refuses={
         402: ("CONTRACT_EXPIRED", "CREDIT_LIMIT_REACHED", "INSUFFICIENT_CREDITS"),
@@ -101,7 +110,7 @@ def create_own_plan() -> ResponseReturnValue:
 
 @bp.patch("/organizations/<organization_id>/plans/<plan_id>")
 @org(Role.ORG_ADMIN)
-@describes(body=PlanPatch, answers={200: wrapped("plan", PlanOut)}, refuses={404: ("PLAN_NOT_FOUND",)})
+@describes(body=PlanPatch, example={"price": 120_000}, answers={200: wrapped("plan", PlanOut)}, refuses={404: ("PLAN_NOT_FOUND",)})
 def change_plan(access: Access, plan_id: str) -> ResponseReturnValue:
     """Changes a plan; what is booked keeps its price."""
     plan = service.change_plan(plan_id, json_body(PlanPatch), organization=access.organization, actor=access.actor)

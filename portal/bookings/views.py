@@ -18,7 +18,7 @@ from portal.providers.schemas import ConsultantIn
 from portal.web.forms import Form
 from portal.web.gates import client_address, require_user, signed_in
 from portal.web.page import leave_to, page, redirect_to, toast
-from portal.web.security import limiter
+from portal.web.security import checkout_limit
 
 bp = Blueprint("bookings", __name__)
 MOST_SHOWN = 200
@@ -61,7 +61,7 @@ def book(access: Access) -> ResponseReturnValue:
 
 
 @bp.post("/orgs/<slug>/book")
-@limiter.limit("60/minute")
+@checkout_limit
 @org(Role.ORG_LEARNER)
 def checkout(access: Access) -> ResponseReturnValue:
     """Books a session, on the organization or personally."""

@@ -23,18 +23,21 @@ from portal.invites.schemas import (
 from portal.invites.service import changes, imports, invitations, mails, verdicts
 from portal.orgs.access import Access, org
 from portal.orgs.rules import Role, default_role, invitable_roles
+from portal.orgs.rules.tokens import TokenScope
+from portal.web.bearer import scoped
 from portal.web.forms import form_data, json_body, query, uploaded_file
 from portal.web.gates import client_address, require_user, signed_in
 from portal.web.idempotency import idempotent
 from portal.web.openapi import describes, listed, wrapped
 from portal.web.page import CSV, download
-from portal.web.security import limiter, per_organization
+from portal.web.security import invitation_limit
 
 bp = Blueprint("invites_api", __name__, url_prefix="/api/organizations")
 
 
 @bp.get("/<organization_id>/invitations")
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.READ, TokenScope.INVITATIONS)
 @describes(query=InvitationsListQuery, answers={200: listed(InvitationOut)})
 def list_invitations(access: Access) -> ResponseReturnValue:
     """Invitations, all or in one status, newest first."""
@@ -46,8 +49,9 @@ def list_invitations(access: Access) -> ResponseReturnValue:
 
 
 @bp.post("/<organization_id>/invitations")
-@limiter.limit("60/hour", key_func=per_organization)
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.INVITATIONS)
+@invitation_limit
 @idempotent
 @describes(
     body=InvitationIn,
@@ -64,6 +68,7 @@ def invite(access: Access) -> ResponseReturnValue:
 
 @bp.delete("/<organization_id>/invitations/<invitation_id>")
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.INVITATIONS)
 @describes(answers={200: wrapped("invitation", InvitationOut)})
 def revoke(access: Access, invitation_id: str) -> ResponseReturnValue:
     """Takes an invitation back."""
@@ -72,8 +77,9 @@ def revoke(access: Access, invitation_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/<organization_id>/invitations/<invitation_id>/resend")
-@limiter.limit("60/hour", key_func=per_organization)
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.INVITATIONS)
+@invitation_limit
 @describes(answers={200: wrapped("invitation", InvitationOut)})
 def resend(access: Access, invitation_id: str) -> ResponseReturnValue:
     """Mails an invitation again with a new link."""
@@ -100,10 +106,15 @@ def accept() -> ResponseReturnValue:
 
 
 @bp.post("/<organization_id>/invitations/import")
-@limiter.limit("60/hour", key_func=per_organization)
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.INVITATIONS)
+@invitation_limit
 @describes(
-    body=ImportIn, upload="file", answers={200: ImportOut, 202: ImportOut}, refuses={400: ("CSV_UNREADABLE",), 413: ("CSV_TOO_LARGE",)}
+    body=ImportIn,
+    upload="file",
+    example={"dryRun": "true", "defaultRole": "ORG_LEARNER"},
+    answers={200: ImportOut, 202: ImportOut},
+    refuses={400: ("CSV_UNREADABLE",), 413: ("CSV_TOO_LARGE",)},
 )
 def import_file(access: Access) -> ResponseReturnValue:
     """Reads a file of people: with ``dryRun`` only judges it (200), otherwise invites who is new (202).
@@ -126,6 +137,7 @@ def import_file(access: Access) -> ResponseReturnValue:
 
 @bp.get("/<organization_id>/invitations/imports/<import_id>")
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.READ, TokenScope.INVITATIONS)
 @describes(answers={200: ImportOut})
 def show_import(access: Access, import_id: str) -> ResponseReturnValue:
     """How far an import is: every row's verdict, and whether its mail went out."""
@@ -134,6 +146,7 @@ def show_import(access: Access, import_id: str) -> ResponseReturnValue:
 
 @bp.get("/<organization_id>/invitations/imports/<import_id>/refused.csv")
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.READ, TokenScope.INVITATIONS)
 @describes(csv=True, refuses={409: ("IMPORT_FORGOTTEN",)})
 def refused_rows(access: Access, import_id: str) -> ResponseReturnValue:
     """The rows that aren't invited, as a file to mend and upload again."""

@@ -1,7 +1,8 @@
 """The one gate of organizations, for pages and API alike.
 
 Signed in (401) → the organization exists and is no draft (404) → it isn't deactivated (403) → the caller is a member (403) →
-the membership is active (403) → the rank suffices (403). Platform admins pass with owner's rank and are logged as themselves.
+the membership is active (403) → the rank suffices (403). Platform admins pass with owner's rank and are logged as themselves. An
+API token acts as its maker, as a member and never as a platform admin, and on its own organization alone.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from portal.orgs import queries
 from portal.orgs.models import Membership, Organization
 from portal.orgs.rules import MembershipStatus, Role, Status
 from portal.orgs.service import require_open
+from portal.web.bearer import admit, bearer
 from portal.web.gates import admin, client_address, named, require_user
 from portal.web.page import redirect_to
 from portal.web.transactions import SAFE_METHODS
@@ -40,13 +42,18 @@ class Access:
     role: Role
     actor: Actor
 
+    @property
+    def is_platform_admin(self) -> bool:
+        """Whether they act for the platform, which an API token never does."""
+        return self.actor.via is Via.PLATFORM_ADMIN
+
     def may(self, minimum: Role) -> bool:
         """Whether the role's rank suffices."""
         return self.role.rank >= minimum.rank
 
 
 def require_org_access(organization: Organization | None, minimum_role: Role, *, user: User, ip: str | None, books: bool = False) -> Access:
-    """Lets a user through, or says why not.
+    """Lets a user through, or says why not. Whoever calls by an API token is held to the token's organization.
 
     Args:
         organization: The one that was asked for, if there is one.
@@ -59,12 +66,16 @@ def require_org_access(organization: Organization | None, minimum_role: Role, *,
         NotFound: There is no such organization, or it is a draft.
         Forbidden: It is deactivated, or the user is no active member of sufficient rank.
     """
+    token = bearer()
+    is_admin = user.is_platform_admin and token is None
     if organization is None or organization.status is Status.DRAFT:
         raise NotFound("There is no such organization.", code="ORGANIZATION_NOT_FOUND")
-    if organization.status is Status.DEACTIVATED and not (books and user.is_platform_admin):
+    if organization.status is Status.DEACTIVATED and not (books and is_admin):
         raise Forbidden("Organization has been deactivated", code="ORGANIZATION_DEACTIVATED")
+    if token is not None and token.organization_id != organization.id:
+        raise Forbidden("This API token belongs to another organization.", code="TOKEN_OF_ANOTHER_ORGANIZATION")
     membership = queries.membership(organization.id, user.id)
-    if user.is_platform_admin:
+    if is_admin:
         actor = Actor(user_id=user.id, name=user.name, via=Via.PLATFORM_ADMIN, ip=ip)
         return Access(organization, user, membership, Role.ORG_OWNER, actor)
     if membership is None or membership.status is MembershipStatus.REMOVED:
@@ -76,7 +87,8 @@ def require_org_access(organization: Organization | None, minimum_role: Role, *,
     if membership.role.rank < minimum_role.rank:
         sentence = f"This needs the role {minimum_role.label} or above. Ask an admin of {organization.name}."
         raise Forbidden(sentence, code="ROLE_TOO_LOW")
-    actor = Actor(user_id=user.id, name=user.name, via=Via.MEMBER, membership_id=membership.id, ip=ip)
+    name, via = (user.name, Via.MEMBER) if token is None else (f"{user.name} (API token {token.name})", Via.API_TOKEN)
+    actor = Actor(user_id=user.id, name=name, via=via, membership_id=membership.id, ip=ip)
     return Access(organization, user, membership, membership.role, actor)
 
 
@@ -114,10 +126,10 @@ def org(minimum_role: Role, *, books: bool = False) -> Callable[[View], View]:
     def wrap(view: View) -> View:
         @wraps(view)
         def gated(**values: Any) -> Any:  # noqa: ANN401 - as the view
-            user = require_user()
-            access = require_org_access(_asked_for(values), minimum_role, user=user, ip=client_address(), books=books)
+            admit(view)
+            access = require_org_access(_asked_for(values), minimum_role, user=require_user(), ip=client_address(), books=books)
             g.access = access
-            if request.method not in SAFE_METHODS and not (books and user.is_platform_admin):
+            if request.method not in SAFE_METHODS and not (books and access.is_platform_admin):
                 require_open(access.organization)
             return view(access=access, **values)
 

@@ -7,10 +7,12 @@ from portal.accounts.service import actor_of, admin_actor_of
 from portal.audit import queries as audit
 from portal.audit.schemas import ActivityOut, AuditFilter, AuditQuery, AuditRowOut
 from portal.orgs import queries, service
-from portal.orgs.access import Access, org
+from portal.orgs.access import Access, org, require_member
 from portal.orgs.models import Organization
+from portal.orgs.queries import tokens as stored_tokens
 from portal.orgs.rules import MembershipStatus, Role
 from portal.orgs.rules.images import picture_from
+from portal.orgs.rules.tokens import TokenScope
 from portal.orgs.schemas import (
     MemberOut,
     MemberPatch,
@@ -21,7 +23,9 @@ from portal.orgs.schemas import (
     OrganizationPatch,
     ReasonedVerdictIn,
 )
-from portal.orgs.service import branding, members, settings
+from portal.orgs.schemas.tokens import TokenIn, TokenOut
+from portal.orgs.service import branding, members, settings, tokens
+from portal.web.bearer import bearer, scoped
 from portal.web.forms import json_body, query, uploaded_file
 from portal.web.gates import admin, client_address, require_user, signed_in
 from portal.web.openapi import describes, listed, wrapped
@@ -34,12 +38,15 @@ ONE = "/organizations/<organization_id>"
 
 @bp.get("/organizations")
 @signed_in
+@scoped(TokenScope.READ, TokenScope.MEMBERS, TokenScope.INVITATIONS, TokenScope.BILLING)
 @describes(query=PagedQuery, answers={200: listed(OrganizationOut)})
 def list_organizations() -> ResponseReturnValue:
-    """The caller's own organizations; for a platform admin all of them."""
-    user, wanted = require_user(), query(PagedQuery)
-    own = {membership.organization_id: membership for membership in queries.memberships_of(user.id)}
-    if user.is_platform_admin:
+    """The caller's own organizations; for a platform admin all of them, for an API token its own one."""
+    user, token, wanted = require_user(), bearer(), query(PagedQuery)
+    own = {
+        row.organization_id: row for row in queries.memberships_of(user.id) if token is None or row.organization_id == token.organization_id
+    }
+    if user.is_platform_admin and token is None:
         found = queries.visible_organizations(limit=wanted.limit + 1, cursor=wanted.cursor)
     else:
         newest = sorted((row.organization for row in own.values()), key=lambda row: row.id, reverse=True)
@@ -71,6 +78,7 @@ def create() -> ResponseReturnValue:
 
 @bp.get(ONE)
 @org(Role.ORG_LEARNER)
+@scoped(TokenScope.READ)
 @describes(answers={200: wrapped("organization", OrganizationOut)})
 def show(access: Access) -> ResponseReturnValue:
     """One organization."""
@@ -81,6 +89,7 @@ def show(access: Access) -> ResponseReturnValue:
 @org(Role.ORG_ADMIN)
 @describes(
     body=OrganizationPatch,
+    example={"billingEmail": "accounts@acme.example", "paymentTermsDays": 45},
     answers={200: wrapped("organization", OrganizationOut)},
     refuses={400: ("BILLING_MODE_IMMUTABLE", "RATES_SUM"), 403: ("LIMIT_RAISE_FORBIDDEN",), 501: ("NOT_ENABLED",)},
 )
@@ -91,7 +100,7 @@ def change(access: Access) -> ResponseReturnValue:
         json_body(OrganizationPatch).changes(),
         actor=access.actor,
         role=access.role,
-        may_raise_limit=access.user.is_platform_admin,
+        may_raise_limit=access.is_platform_admin,
     )
     return _shown(changed, role=access.role)
 
@@ -115,6 +124,7 @@ def verify(organization_id: str) -> ResponseReturnValue:
 
 @bp.get(f"{ONE}/members")
 @org(Role.ORG_LEARNER)
+@scoped(TokenScope.READ, TokenScope.MEMBERS)
 @describes(query=MembersListQuery, answers={200: listed(MemberOut)})
 def list_members(access: Access) -> ResponseReturnValue:
     """The members, newest first."""
@@ -127,8 +137,10 @@ def list_members(access: Access) -> ResponseReturnValue:
 
 @bp.post(f"{ONE}/members")
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.MEMBERS)
 @describes(
     body=NewMemberIn,
+    example={"email": "dev@acme.example", "role": "ORG_LEARNER"},
     answers={201: wrapped("member", MemberOut)},
     refuses={404: ("USER_NOT_FOUND",), 409: ("ALREADY_MEMBER", "SEAT_LIMIT"), 501: ("NOT_ENABLED",)},
 )
@@ -140,8 +152,10 @@ def add_member(access: Access) -> ResponseReturnValue:
 
 @bp.patch(f"{ONE}/members/<member_id>")
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.MEMBERS)
 @describes(
     body=MemberPatch,
+    example={"role": "ORG_MANAGER"},
     answers={200: wrapped("member", MemberOut)},
     refuses={
         400: ("LAST_OWNER", "ROLE_NOT_ALLOWED"),
@@ -157,6 +171,7 @@ def change_member(access: Access, member_id: str) -> ResponseReturnValue:
 
 @bp.delete(f"{ONE}/members/<member_id>")
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.MEMBERS)
 @describes(answers={200: wrapped("member", MemberOut)}, refuses={400: ("LAST_OWNER",), 403: ("OWNER_PROTECTED",)})
 def remove_member(access: Access, member_id: str) -> ResponseReturnValue:
     """Removes a member and frees the seat; the row is kept for the record."""
@@ -188,6 +203,7 @@ def remove_picture(access: Access, slot: str) -> ResponseReturnValue:
 
 @bp.get(f"{ONE}/activity")
 @org(Role.ORG_MANAGER)
+@scoped(TokenScope.READ)
 @describes(query=AuditQuery, answers={200: listed(ActivityOut)})
 def activity(access: Access) -> ResponseReturnValue:
     """What happened in the organization, newest first."""
@@ -196,6 +212,7 @@ def activity(access: Access) -> ResponseReturnValue:
 
 @bp.get(f"{ONE}/audit")
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.READ)
 @describes(query=AuditQuery, answers={200: listed(AuditRowOut)})
 def audit_log(access: Access) -> ResponseReturnValue:
     """The whole log, with before and after."""
@@ -204,12 +221,48 @@ def audit_log(access: Access) -> ResponseReturnValue:
 
 @bp.get(f"{ONE}/audit.csv")
 @org(Role.ORG_ADMIN)
+@scoped(TokenScope.READ)
 @describes(csv=True, query=AuditFilter)
 def export_audit(access: Access) -> ResponseReturnValue:
     """The whole log as a file."""
     organization = access.organization
     content = audit.as_csv(organization.id, query(AuditFilter), time_zone=organization.time_zone)
     return download(content, file_name=f"{organization.slug}-audit.csv", media_type=CSV)
+
+
+@bp.get(f"{ONE}/tokens")
+@org(Role.ORG_OWNER)
+@describes(query=PagedQuery, answers={200: listed(TokenOut)})
+def list_tokens(access: Access) -> ResponseReturnValue:
+    """The API tokens, newest first, those that are over too."""
+    wanted = query(PagedQuery)
+    found = stored_tokens.tokens_of(access.organization.id, limit=wanted.limit + 1, cursor=wanted.cursor)
+    shown = found[: wanted.limit]
+    items = [TokenOut.of(row, is_maker_owner=is_owner).to_json() for row, is_owner in shown]
+    return jsonify(items=items, nextCursor=shown[-1][0].id if len(found) > len(shown) else None)
+
+
+@bp.post(f"{ONE}/tokens")
+@org(Role.ORG_OWNER)
+@describes(
+    body=TokenIn,
+    answers={201: wrapped("apiToken", TokenOut, token=str)},
+    refuses={400: ("EXPIRY_REFUSED",), 403: ("NOT_A_MEMBER",), 409: ("TOKEN_NAME_TAKEN", "TOO_MANY_TOKENS")},
+)
+def create_token(access: Access) -> ResponseReturnValue:
+    """Makes an API token of this organization. ``token`` is shown this once."""
+    require_member(access)
+    row, secret = tokens.create(json_body(TokenIn), organization=access.organization, maker=access.user, actor=access.actor)
+    return jsonify(apiToken=TokenOut.of(row, is_maker_owner=True).to_json(), token=secret), 201
+
+
+@bp.delete(f"{ONE}/tokens/<token_id>")
+@org(Role.ORG_OWNER)
+@describes(answers={200: wrapped("apiToken", TokenOut)}, refuses={404: ("TOKEN_NOT_FOUND",)})
+def revoke_token(access: Access, token_id: str) -> ResponseReturnValue:
+    """Revokes an API token: it stops working at once."""
+    row = tokens.revoke(token_id, organization=access.organization, actor=access.actor)
+    return jsonify(apiToken=TokenOut.of(row, is_maker_owner=True).to_json())
 
 
 def _log(access: Access, shape: type[ActivityOut | AuditRowOut]) -> ResponseReturnValue:

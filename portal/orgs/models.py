@@ -2,8 +2,8 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, UniqueConstraint, Uuid, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, Text, UniqueConstraint, Uuid, func, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import User
@@ -22,6 +22,7 @@ from portal.orgs.rules import (
     media_path,
 )
 from portal.orgs.rules.rates import DEFAULT_RATES
+from portal.orgs.rules.tokens import TokenScope, TokenState, state_of
 
 
 class Organization(Identified, Base):
@@ -154,3 +155,35 @@ class VerdictMail(Delivered, Identified, Base):
     created_at: Mapped[datetime]
 
     organization: Mapped[Organization] = relationship(lazy="raise")
+
+
+class ApiToken(Identified, Base):
+    """A token that acts on one organization in its maker's name; only its hash is stored. Revoked rows stay for the record."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (
+        UniqueConstraint("token_hash"),
+        CheckConstraint(f"cardinality(scopes) > 0 AND scopes <@ ARRAY{[scope.value for scope in TokenScope]}", name="scopes_known"),
+        CheckConstraint("expires_at > created_at", name="expiry_later"),
+        Index("ix_api_tokens_organization_id_id", "organization_id", "id"),
+        Index(
+            "uq_api_tokens_live_name", "organization_id", func.lower(text("name")), unique=True, postgresql_where=text("revoked_at IS NULL")
+        ),
+    )
+
+    organization_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("organizations.id"))
+    user_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id"))
+    name: Mapped[str]
+    token_hash: Mapped[str]
+    hint: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(lazy="raise")
+
+    def state(self, *, is_maker_owner: bool, now: datetime) -> TokenState:
+        """How it stands at an instant."""
+        return state_of(revoked_at=self.revoked_at, expires_at=self.expires_at, is_maker_owner=is_maker_owner, now=now)

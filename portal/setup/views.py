@@ -11,7 +11,6 @@ from portal.invites import queries as invites
 from portal.invites.schemas import PeopleIn
 from portal.invites.service import imports
 from portal.invites.views import imports as component
-from portal.invites.views.invitations import UPLOADS
 from portal.orgs import service as orgs
 from portal.orgs.access import draft_creator
 from portal.orgs.models import Organization
@@ -28,7 +27,7 @@ from portal.web.forms import Form, has_upload, uploaded_file
 from portal.web.gates import client_address, require_user, signed_in
 from portal.web.page import page, redirect_to, toast
 from portal.web.schema import In
-from portal.web.security import limiter, per_organization
+from portal.web.security import invitation_limit
 
 bp = Blueprint("setup", __name__)
 ONBOARDING = {"billing_mode": BillingMode.INVOICED_MONTHLY, "role": Role.ORG_LEARNER}
@@ -262,7 +261,7 @@ component.register(
     bp,
     prefix="/orgs/<organization_id>/setup/invite",
     gate=draft_creator,
-    limit=limiter.limit(UPLOADS, key_func=per_organization),
+    limit=invitation_limit,
     desk_of=_desk,
 )
 

@@ -7,8 +7,10 @@ from flask_wtf.csrf import generate_csrf
 from portal.accounts import service
 from portal.accounts.schemas import SignInIn, SignUpIn, UserOut
 from portal.orgs.queries import memberships_of
+from portal.orgs.rules.tokens import TokenScope
 from portal.orgs.schemas import MembershipOut
 from portal.web import cookie
+from portal.web.bearer import bearer, scoped
 from portal.web.cookie import browser
 from portal.web.forms import json_body
 from portal.web.gates import client_address, public, require_user, signed_in
@@ -56,11 +58,16 @@ def logout() -> ResponseReturnValue:
 
 @bp.get("/me")
 @signed_in
+@scoped(*TokenScope)
 @describes(answers={200: wrapped("user", UserOut, memberships=list[MembershipOut])})
 def me() -> ResponseReturnValue:
-    """Who is signed in, and where they are a member."""
-    user = require_user()
-    places = [MembershipOut.of(membership).to_json() for membership in memberships_of(user.id)]
+    """Who is signed in, and where they are a member; by an API token, its maker and its organization."""
+    user, token = require_user(), bearer()
+    places = [
+        MembershipOut.of(membership).to_json()
+        for membership in memberships_of(user.id)
+        if token is None or membership.organization_id == token.organization_id
+    ]
     return jsonify(user=UserOut.of(user).to_json(), memberships=places)
 
 

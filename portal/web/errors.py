@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from portal import db
 from portal.errors import DomainError, NotFound, TooLarge, Unauthenticated
+from portal.web.bearer import CHALLENGE
 from portal.web.page import wants_fragment
 
 log = structlog.get_logger()
@@ -81,7 +82,10 @@ def answer(status: int, message: str, *, code: str, details: Any = None, extra: 
     db.abandon()
     if wants_json():
         body: dict[str, Any] = {"error": message, "code": code, **({"details": details} if details else {}), **(extra or {})}
-        return make_response(jsonify(body), status)
+        response = make_response(jsonify(body), status)
+        if status == HTTPStatus.UNAUTHORIZED:
+            response.headers["WWW-Authenticate"] = CHALLENGE  # RFC 9110, section 15.5.2
+        return response
     error = ErrorPage(status, TITLES.get(status, TITLES[400]), message, code, "Go to the start page", "/")
     if wants_fragment():
         response = make_response(render_template("errors/_error.html", error=error), 422 if status in {400, 409} else status)

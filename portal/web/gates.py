@@ -11,6 +11,7 @@ from flask import request
 from flask_login import current_user
 
 from portal.errors import Forbidden, Unauthenticated
+from portal.web.bearer import admit
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -72,6 +73,7 @@ def _require_platform_role(roles: tuple[str, ...]) -> None:
 def _behind(view: View, *, gate: str, check: Callable[[], Any]) -> View:
     @wraps(view)
     def gated(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the view
+        admit(view)
         check()
         return view(*args, **kwargs)
 

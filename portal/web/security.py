@@ -1,8 +1,10 @@
 """Security headers, CSRF tokens and rate limits."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask_limiter import Limiter
 from flask_login import current_user
 from flask_wtf import CSRFProtect
@@ -10,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal.config import Settings
 from portal.gateways.payments import form_origins
+from portal.web.bearer import bearer, presented
 from portal.web.gates import client_address
 
 CONTENT_SECURITY_POLICY = (
@@ -17,10 +20,23 @@ CONTENT_SECURITY_POLICY = (
     "manifest-src 'self'; form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
 )
 ONE_YEAR = 31_536_000
+UNAVAILABLE_SECONDS = "5"
+
+
+class _Csrf(CSRFProtect):  # type: ignore[misc] # Flask-WTF publishes no types
+    """A call with a token needs no CSRF token: no other site can make a browser send that header, and the cookie counts for nothing."""
+
+    def protect(self, *how: Any, **more: Any) -> None:  # noqa: ANN401 - Flask-WTF's own signature
+        """Checks the CSRF token of what comes by cookie."""
+        if not presented():
+            super().protect(*how, **more)
 
 
 def _caller() -> str:
-    """Users are counted by their id, strangers by their address."""
+    """API tokens and users are counted by their ids, strangers by their address."""
+    token = bearer()
+    if token is not None:
+        return f"token:{token.id}"
     return f"user:{current_user.id}" if current_user.is_authenticated else f"address:{client_address()}"
 
 
@@ -32,17 +48,24 @@ def tried_account() -> str:
 
 
 def per_organization() -> str:
-    """What limits per organization count by: the organization of the URL."""
-    values = request.view_args or {}
-    return f"organization:{values.get('slug') or values.get('organization_id')}"
+    """What limits per organization count by: the one that the gate let the caller into, or the draft of the URL."""
+    access = g.get("access")
+    return f"organization:{access.organization.id if access else (request.view_args or {}).get('organization_id')}"
 
 
 SIGN_IN_PER_ADDRESS = "20/minute"
 SIGN_IN_PER_ACCOUNT = "10/minute"
-csrf = CSRFProtect()
+INVITATIONS_PER_ORGANIZATION = "60/hour"
+CHECKOUTS_PER_CALLER = "60/minute"
+EVERYTHING_PER_CALLER = "600/minute"
+csrf = _Csrf()
 limiter = Limiter(key_func=_caller, strategy="moving-window")
-sign_in_limit = limiter.limit(SIGN_IN_PER_ADDRESS, key_func=lambda: f"address:{client_address()}")
+# Each of these counts over all the routes that bear it, pages and API together.
+sign_in_limit = limiter.shared_limit(SIGN_IN_PER_ADDRESS, scope="sign-in", key_func=lambda: f"address:{client_address()}")
 account_limit = limiter.shared_limit(SIGN_IN_PER_ACCOUNT, scope="account", key_func=tried_account)
+checkout_limit = limiter.shared_limit(CHECKOUTS_PER_CALLER, scope="checkout")
+# This one stands below the gate: strangers must not use an organization's invitations up.
+invitation_limit = limiter.shared_limit(INVITATIONS_PER_ORGANIZATION, scope="invitations", key_func=per_organization)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -60,12 +83,13 @@ def init_app(app: Flask, settings: Settings) -> None:
         RATELIMIT_STORAGE_URI=_limits_address(settings.redis_url),
         RATELIMIT_HEADERS_ENABLED=True,
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
-        RATELIMIT_DEFAULT="600/minute",
+        RATELIMIT_APPLICATION=EVERYTHING_PER_CALLER,
     )
     if settings.proxy_hops:
         hops = settings.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # Flask's own way
     csrf.init_app(app)
+    app.after_request(_say_when)  # before the limiter's own, which it corrects: Flask runs them in reverse
     limiter.init_app(app)
     hsts = f"max-age={ONE_YEAR}; includeSubDomains" if settings.is_https else ""
     policy = CONTENT_SECURITY_POLICY.format(form_action=" ".join(("'self'", *form_origins())))
@@ -74,6 +98,17 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def _limits_address(redis_url: str) -> str:
     return redis_url.replace("unix://", "redis+unix://", 1) if redis_url.startswith("unix://") else redis_url
+
+
+def _say_when(response: Response) -> Response:
+    """``Retry-After`` stands on refusals that end by themselves alone (RFC 9110, section 10.2.3); the limiter puts it on every answer."""
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = UNAVAILABLE_SECONDS
+    elif response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        response.headers["Retry-After"] = str(max(int(response.headers.get("Retry-After", "60")), 1))
+    else:
+        response.headers.pop("Retry-After", None)
+    return response
 
 
 def _headers(response: Response, *, policy: str, hsts: str) -> Response:

@@ -202,3 +202,19 @@ function settle() {
 
 settle();
 focusError(document);
+
+// ── Copying ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-copies]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copies);
+  field.select();
+  const said = document.getElementById(`${field.id}-copied`);
+  try {
+    await navigator.clipboard.writeText(field.value);
+    said.textContent = "Copied.";
+  } catch {
+    said.textContent = "It is marked: copy it with Ctrl+C or ⌘C.";
+  }
+});

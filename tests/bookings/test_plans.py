@@ -318,6 +318,16 @@ def retire(shop, user, plan_id: str, *, status: int = 303) -> None:
     assert client.post(f"/consulting/plans/{plan_id}/retire", headers=world.csrf(client)).status_code == status
 
 
+def test_a_plan_is_offered_once_however_many_consultants_there_are(shop):
+    with shop.app.app_context():
+        other = own_plan(shop.company.consultant)
+        world.make_consultant("third@experts.test")
+    learner = Visitor(shop.app)
+    world.sign_in(learner.client, shop.company.owner)
+    page = learner.get(f"/orgs/{shop.company.organization.slug}/book").answer.text
+    assert page.count(f'<option value="{other.id}"') == 1
+
+
 def test_nobody_retires_anothers_plan(shop):
     for user in (shop.learner, shop.company.owner, shop.company.consultant):
         retire(shop, user, shop.plan.id, status=404)

@@ -1,10 +1,11 @@
 """A company with data in every table, an empty one, a draft, and people on each side of each gate."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal import clock, crypto, db
 from portal.accounts.models import MailedLink
@@ -19,9 +20,15 @@ from portal.invites.models import Invitation
 from portal.invites.service import imports, invitations, mails, verdicts
 from portal.orgs import queries as orgs_queries
 from portal.orgs.models import Organization
-from portal.orgs.rules import Role, invitable_roles
+from portal.orgs.rules import Kind, Role, invitable_roles
 from portal.setup import service as setup
 from tests.support import world
+from tests.support.url_map import routes, url
+
+LEADS_ON = {"signin.start"}  # only ever a redirect
+ALSO = {"openapi.docs"}  # a page below /api/
+ROOMS = {"admin": "admin", "staff": "admin"}
+PUBLIC = {"public", "signed"}
 
 
 @dataclass
@@ -116,3 +123,27 @@ def _links() -> dict[str, str]:
         name = {LinkPurpose.VERIFY_EMAIL: "verify_token", LinkPurpose.RESET_PASSWORD: "reset_token"}[link.purpose]
         found[name] = crypto.derive_token(link.purpose, link.id, link.nonce)
     return found
+
+
+@pytest.fixture
+def pages(app, scene):
+    """Audience → the paths of its pages; and the routes that are none. The draft is a HYBRID, which has every step of the wizard."""
+    with app.app_context(), db.unit_of_work():
+        db.session.execute(update(Organization).where(Organization.id == scene.values["draft_id"]).values(kind=Kind.HYBRID))
+    clients = {
+        "nobody": app.test_client(),
+        "owner": world.sign_in(app.test_client(), scene.owner),
+        "admin": world.sign_in(app.test_client(), scene.admin),
+    }
+    found, lost = defaultdict(list), []
+    for rule, view in routes(app):
+        if "GET" not in rule.methods or (rule.rule.startswith("/api/") and rule.endpoint not in ALSO) or rule.endpoint in LEADS_ON:
+            continue
+        who = "nobody" if view.gate in PUBLIC else ROOMS.get(view.gate, "owner")
+        path = url(rule, scene)
+        answer = clients[who].get(path)
+        if answer.status_code != 200:
+            lost.append(f"{rule.endpoint} {path}: {answer.status_code}")
+        elif answer.mimetype == "text/html":
+            found[who].append(path)
+    return found, lost

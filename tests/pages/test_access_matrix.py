@@ -10,15 +10,18 @@ from portal import db
 from portal.accounts.rules import PlatformRole
 from portal.orgs.models import Membership
 from portal.orgs.rules import Role
-from tests.pages.test_url_map import call, routes, url
+from portal.web.bearer import scopes_of
+from tests.pages.test_url_map import call
 from tests.support import world
+from tests.support.url_map import routes, url
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "access.md"
 HEAD = """# Who may do what
 
 Each route, and who gets through its gate. `yes`: let through (what is sent may still be refused); a number: the HTTP status of the refusal;
 `sign in`: led to the sign-in page. *Stranger* is the owner of another organization, *Staff* and *Platform admin* are members of none.
-The owner is also the creator of the draft that `setup` routes are tried on. `tests/pages/test_access_matrix.py` asks every route as each
+The owner is also the creator of the draft that `setup` routes are tried on. *API token*: which scope opens the route to an owner's token,
+on its own organization alone. `tests/pages/test_access_matrix.py` asks every route as each
 of them and compares; after a change run it with `WRITE_ACCESS=1` and read the difference.
 
 """
@@ -63,15 +66,16 @@ def verdict(answer) -> str:
 
 
 def table(app, scene, people) -> str:
-    lines = ["| method | route | " + " | ".join(people) + " |", "| --- | --- |" + " --- |" * len(people)]
+    lines = ["| method | route | " + " | ".join(people) + " | API token |", "| --- | --- |" + " --- |" * (len(people) + 1)]
     headers = {name: world.csrf(client) for name, client in people.items()}
     cookies = {name: client.get_cookie("portal").value for name, client in people.items()}
-    for rule, _view in sorted(routes(app), key=lambda pair: (pair[0].rule.startswith("/api/"), pair[0].rule)):
+    for rule, view in sorted(routes(app), key=lambda pair: (pair[0].rule.startswith("/api/"), pair[0].rule)):
         for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
             cells = []
             for name, client in people.items():
                 client.set_cookie("portal", cookies[name])  # whatever the call before did to it
                 cells.append(verdict(call(client, method, url(rule, scene), headers[name])))
+            cells.append(" or ".join(f"`{scope}`" for scope in scopes_of(view)) or "never")
             lines.append(f"| {method} | `{rule.rule}` | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

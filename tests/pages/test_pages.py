@@ -7,9 +7,9 @@ from portal import db
 from portal.invites.service import imports, verdicts
 from portal.orgs import queries as orgs_queries
 from portal.orgs.rules import Role
-from tests.pages.test_url_map import routes, url
 from tests.support import world
 from tests.support.lint import problems
+from tests.support.url_map import routes, url
 
 MOST_STATEMENTS = 12
 NO_PAGES = {

@@ -5,10 +5,19 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, expect, sync_playwright
 
 AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js").read_text()
 PASSWORD = "a good long password"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SHOTS = os.environ.get("STORY_SCREENSHOTS")
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d) ")
 # Nothing that people press or fill in may be cut off: neither by the window nor by a box that scrolls or clips.
@@ -25,6 +34,15 @@ CUT_OFF = """() => [...document.querySelectorAll('main :is(a.btn, button, input:
     return isCutOff;
   })
   .map((part) => part.outerHTML.slice(0, 160))"""
+
+
+@contextmanager
+def browser():
+    """Debian's Chromium."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        yield chromium
+        chromium.close()
 
 
 class Visitor:
@@ -99,7 +117,7 @@ class Visitor:
         )
         if self.page.evaluate("typeof axe === 'undefined'"):
             self.page.evaluate(AXE)
-        options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+        options = {"resultTypes": ["violations"], "preload": False, **({"runOnly": list(rules)} if rules else {})}
         found = self.page.evaluate("options => axe.run(document, options)", options)["violations"]
         self.wrong += [f"{name}: axe {item['id']}: {item['nodes'][0]['html'][:200]}" for item in found]
         over = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

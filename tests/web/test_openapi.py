@@ -155,6 +155,12 @@ def of(written, path: str, method: str):
     return written["paths"][f"/api/rooms/{{roomId}}/desks{path}"][method]
 
 
+def without_examples(part):
+    if isinstance(part, list):
+        return [without_examples(one) for one in part]
+    return {name: without_examples(one) for name, one in part.items() if name != "example"} if isinstance(part, dict) else part
+
+
 def refusals(operation) -> set[str]:
     return {status for status in operation["responses"] if status >= "400"}
 
@@ -203,12 +209,12 @@ def test_the_docstring_is_the_summary_without_its_sections(written):
 def test_parameters_of_the_path_are_camel_case_and_required(written):
     room = {"name": "roomId", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
     face = {"name": "face", "in": "path", "required": True, "schema": {"type": "string", "enum": ["front", "side"]}}
-    assert of(written, "/{deskId}/pdf", "get")["parameters"] == [room, {**room, "name": "deskId"}]
-    assert of(written, "/{face}/picture", "put")["parameters"] == [room, face]
+    assert without_examples(of(written, "/{deskId}/pdf", "get")["parameters"]) == [room, {**room, "name": "deskId"}]
+    assert without_examples(of(written, "/{face}/picture", "put")["parameters"]) == [room, face]
 
 
 def test_a_json_body_is_required_and_named_as_clients_write_it(written):
-    body = of(written, "", "post")["requestBody"]
+    body = without_examples(of(written, "", "post")["requestBody"])
     assert body == {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DeskIn"}}}}
     checker = rooted(written, schema_of(body))
     assert checker.is_valid({"deskName": "Oak", "size": "SMALL", "lamps": [{"lampWatts": 5}]})
@@ -256,10 +262,13 @@ def test_each_kind_of_answer_has_its_form(written):
     bare, several = (of(written, "/import", "post")["responses"][status] for status in ("200", "202"))
     assert schema_of(bare) == {"$ref": "#/components/schemas/DeskOut"}
     assert schema_of(several)["required"] == ["batch", "desks"]
-    assert of(written, "/export.csv", "get")["responses"]["200"]["content"] == {"text/csv": {"schema": {"type": "string"}}}
+    assert without_examples(of(written, "/export.csv", "get")["responses"]["200"]["content"]) == {
+        "text/csv": {"schema": {"type": "string"}}
+    }
     pdf = of(written, "/{deskId}/pdf", "get")["responses"]
-    assert (pdf["200"]["content"], pdf["304"]) == ({"application/pdf": {}}, {"description": "Not Modified"})
-    assert of(written, "/{face}/picture", "put")["responses"]["204"] == {"description": "No Content"}
+    assert (pdf["200"]["content"], pdf["304"]["description"], "content" in pdf["304"]) == ({"application/pdf": {}}, "Not Modified", False)
+    hung = of(written, "/{face}/picture", "put")["responses"]["204"]
+    assert (hung["description"], "content" in hung) == ("No Content", False)
     paid = rooted(written, schema_of(of(written, "/{deskId}/pay", "post")["responses"]["201"]))
     answers = ({"gateway": "x"}, {"allocation": None}, {"gateway": 1}, {})
     assert [paid.is_valid(answer) for answer in answers] == [True, True, False, False]
@@ -276,9 +285,9 @@ def test_refusals_follow_from_the_route_and_from_what_it_says(written):
     }
     assert found == {
         "add": ALWAYS | {"400", "401", "403", "404", "409", "413", "415"},
-        "browse": ALWAYS | {"400", "401", "404"},
+        "browse": ALWAYS | {"400", "401", "403", "404"},
         "take over": ALWAYS | {"400", "401", "403", "404", "409", "413", "501"},
-        "hang": ALWAYS | {"400", "401", "404", "409", "413"},
+        "hang": ALWAYS | {"400", "401", "403", "404", "409", "413"},
         "pay": ALWAYS | {"400", "401", "402", "404", "409", "413"},
         "openapi": ALWAYS,
     }
@@ -289,7 +298,7 @@ def test_refusals_follow_from_the_route_and_from_what_it_says(written):
     [
         (public, set()),
         (signed, {"401"}),
-        (signed_in, {"401"}),
+        (signed_in, {"401", "403"}),
         (staff, {"401", "403"}),
         (admin, {"401", "403"}),
         (org(Role.ORG_LEARNER), {"401", "403", "404"}),
@@ -327,7 +336,7 @@ def test_what_changes_something_wants_the_token_and_a_gate_the_cookie(written):
     both, cookie = [{"session": [], "csrf": []}], [{"session": []}]
     assert said == {"add": both, "browse": cookie, "pay": [], "look outside": [], "change the weather": both}
     schemes = written["components"]["securitySchemes"]
-    assert {name: (scheme["in"], scheme["name"]) for name, scheme in schemes.items()} == {
+    assert {name: (scheme["in"], scheme["name"]) for name, scheme in schemes.items() if scheme["type"] == "apiKey"} == {
         "session": ("cookie", "session"),
         "csrf": ("header", "X-CSRFToken"),
     }
@@ -424,7 +433,7 @@ def test_two_apps_keep_a_document_each(office):
 def test_the_portals_own_document_is_valid_and_complete(app):
     written = document(app)
     assert [error.message for error in OpenAPIV31SpecValidator(written).iter_errors()] == []
-    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/")]
+    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/") and rule.endpoint != "openapi.docs"]
     expected = Counter(method.lower() for rule in rules for method in rule.methods - {"HEAD", "OPTIONS"})
     assert Counter(method for path in written["paths"].values() for method in path) == expected
     operations = [operation for path in written["paths"].values() for operation in path.values()]

@@ -32,6 +32,7 @@ admin_bp = Blueprint("billing_admin_api", __name__, url_prefix="/api/admin")
 @idempotent
 @describes(
     body=CreditNoteIn,
+    example={"amount": 50_000, "reason": "The room was loud", "reasonCode": "GOODWILL"},
     answers={201: wrapped("creditNote", CreditNoteOut)},
     refuses={404: ("INVOICE_NOT_FOUND",), 409: ("ABOVE_INVOICE", "ABOVE_LINE", "INVOICE_CANCELLED")},
 )

@@ -8,7 +8,6 @@ from flask import Blueprint, Response, jsonify, make_response, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock, config
-from portal.accounts.rules import PlatformRole
 from portal.billing import queries
 from portal.billing.models import CreditNote, GatewayOrder, Invoice
 from portal.billing.queries import Filters, Listed
@@ -34,11 +33,13 @@ from portal.billing.service import allocations, bills, documents, exports, invoi
 from portal.errors import Forbidden, NotFound
 from portal.orgs.access import Access, org, require_active
 from portal.orgs.rules import BillingMode, Role
+from portal.orgs.rules.tokens import TokenScope
+from portal.web.bearer import scoped
 from portal.web.forms import json_body, query
 from portal.web.idempotency import answer_so_far, idempotent
 from portal.web.openapi import describes, listed, served, wrapped
 from portal.web.page import CSV, download
-from portal.web.security import limiter
+from portal.web.security import checkout_limit
 from portal.web.serving import PDF, CopyQuery, serve
 
 bp = Blueprint("billing_api", __name__, url_prefix="/api/organizations/<organization_id>/billing")
@@ -46,6 +47,7 @@ bp = Blueprint("billing_api", __name__, url_prefix="/api/organizations/<organiza
 
 @bp.get("")
 @org(Role.ORG_MANAGER, books=True)
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(answers={200: SummaryOut})
 def summary(access: Access) -> ResponseReturnValue:
     """The figures of now; amounts in paise."""
@@ -71,6 +73,7 @@ def summary(access: Access) -> ResponseReturnValue:
 
 @bp.get("/invoices")
 @org(Role.ORG_MANAGER, books=True)
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(query=DocumentsQuery, answers={200: listed(InvoiceOut | CreditNoteOut)})
 def list_invoices(access: Access) -> ResponseReturnValue:
     """Invoices and credit notes in one list, newest first."""
@@ -83,6 +86,7 @@ def list_invoices(access: Access) -> ResponseReturnValue:
 
 @bp.get("/invoices/<invoice_id>")
 @org(Role.ORG_MANAGER, books=True)
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(answers={200: wrapped("invoice", InvoiceOut)}, refuses={404: ("INVOICE_NOT_FOUND",)})
 def show(access: Access, invoice_id: str) -> ResponseReturnValue:
     """One invoice with its lines."""
@@ -91,6 +95,7 @@ def show(access: Access, invoice_id: str) -> ResponseReturnValue:
 
 @bp.get("/credit-notes/<note_id>")
 @org(Role.ORG_MANAGER, books=True)
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(answers={200: wrapped("creditNote", CreditNoteOut)}, refuses={404: ("CREDIT_NOTE_NOT_FOUND",)})
 def show_note(access: Access, note_id: str) -> ResponseReturnValue:
     """One credit note with its lines."""
@@ -99,6 +104,7 @@ def show_note(access: Access, note_id: str) -> ResponseReturnValue:
 
 @bp.get("/invoices/<invoice_id>/pdf")
 @org(Role.ORG_MANAGER, books=True)
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(query=CopyQuery, answers={200: served(PDF), 304: None}, refuses={503: ("PDF_UNAVAILABLE",)})
 def pdf(access: Access, invoice_id: str) -> ResponseReturnValue:
     """One invoice's file: as it stands now, or with ``?copy=original`` as it was issued."""
@@ -109,6 +115,7 @@ def pdf(access: Access, invoice_id: str) -> ResponseReturnValue:
 
 @bp.get("/credit-notes/<note_id>/pdf")
 @org(Role.ORG_MANAGER, books=True)
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(
     query=CopyQuery,
     answers={200: served(PDF), 304: None},
@@ -123,6 +130,7 @@ def note_pdf(access: Access, note_id: str) -> ResponseReturnValue:
 
 @bp.get("/preview")
 @org(Role.ORG_MANAGER, books=True)
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(answers={200: wrapped("invoice", PreviewOut | None)}, refuses={400: ("ALREADY_BILLED", "STATE_REQUIRED")})
 def preview(access: Access) -> ResponseReturnValue:
     """The next invoice as it would be issued now; null when nothing is unbilled. Nothing is written."""
@@ -132,6 +140,7 @@ def preview(access: Access) -> ResponseReturnValue:
 
 @bp.post("/generate-invoice")
 @org(Role.ORG_OWNER)
+@scoped(TokenScope.BILLING)
 @idempotent
 @describes(
     answers={201: wrapped("invoice", InvoiceOut)},
@@ -145,11 +154,13 @@ def generate(access: Access) -> ResponseReturnValue:
 
 
 @bp.post("/invoices/<invoice_id>/pay")
-@limiter.limit("60/minute")
+@checkout_limit
 @org(Role.ORG_OWNER, books=True)
+@scoped(TokenScope.BILLING)
 @idempotent
 @describes(
     body=PayIn,
+    example={"amount": 118_000},
     answers={201: (wrapped("gateway", GatewayOut | None), wrapped("allocation", AllocationOut))},
     refuses={403: ("ADMIN_ONLY",), 404: ("INVOICE_NOT_FOUND",), 409: ("ABOVE_OUTSTANDING", "NOTHING_OUTSTANDING")},
 )
@@ -157,7 +168,7 @@ def pay(access: Access, invoice_id: str) -> ResponseReturnValue:
     """Pays online when no method is given: ``gateway`` says where. With a method a platform admin records money that came."""
     invoice, data = _found(access, invoice_id), json_body(PayIn)
     if data.method is not None:
-        if access.user.platform_role is not PlatformRole.ADMIN:
+        if not access.is_platform_admin:
             raise Forbidden("Only a platform admin records payments by hand. Leave the method out to pay online.", code="ADMIN_ONLY")
         row = allocations.record(invoice.id, data, actor=access.actor)
         return jsonify(allocation=AllocationOut.model_validate(row).to_json()), 201
@@ -171,6 +182,7 @@ def pay(access: Access, invoice_id: str) -> ResponseReturnValue:
 
 @bp.get("/statement")
 @org(Role.ORG_MANAGER, books=True)
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(query=StatementQuery, answers={200: StatementOut}, refuses={400: ("PERIOD_REVERSED",)})
 def statement(access: Access) -> ResponseReturnValue:
     """The account between two days, both inclusive: what was owed before, every document and payment, what is owed after."""
@@ -183,6 +195,7 @@ def statement(access: Access) -> ResponseReturnValue:
 
 @bp.get("/export.csv")
 @org(Role.ORG_MANAGER, books=True)
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(csv=True, query=DocumentsQuery)
 def export(access: Access) -> ResponseReturnValue:
     """Invoices and credit notes as CSV, by the filters of the list."""

@@ -25,12 +25,14 @@ from portal.billing.service import events, orders, payments, refunds
 from portal.errors import NotFound
 from portal.orgs.access import Access, org, require_active
 from portal.orgs.rules import Role
+from portal.orgs.rules.tokens import TokenScope
+from portal.web.bearer import bearer, scoped
 from portal.web.forms import json_body, query
 from portal.web.gates import client_address, require_user, signed, signed_in, staff
 from portal.web.idempotency import answer_so_far, idempotent
 from portal.web.openapi import describes, listed, wrapped
 from portal.web.schema import PagedQuery
-from portal.web.security import csrf, limiter
+from portal.web.security import checkout_limit, csrf
 
 credits_bp = Blueprint("credits_api", __name__, url_prefix="/api/organizations/<organization_id>/credits")
 webhooks_bp = Blueprint("webhooks_api", __name__, url_prefix="/api/webhooks")
@@ -39,6 +41,7 @@ payments_bp = Blueprint("payments_api", __name__, url_prefix="/api/payments")
 
 @credits_bp.get("")
 @org(Role.ORG_MANAGER)
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(query=LedgerQuery, answers={200: CreditsOut})
 def credit_pool(access: Access) -> ResponseReturnValue:
     """The organization's credits and the movements of its ledger, newest first; ``before`` is the last row's ``position``."""
@@ -50,6 +53,7 @@ def credit_pool(access: Access) -> ResponseReturnValue:
 
 @credits_bp.get("/purchases")
 @org(Role.ORG_MANAGER)
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(query=PagedQuery, answers={200: listed(PurchaseOut)})
 def list_purchases(access: Access) -> ResponseReturnValue:
     """What credits were bought, newest first."""
@@ -61,8 +65,9 @@ def list_purchases(access: Access) -> ResponseReturnValue:
 
 
 @credits_bp.post("/purchase")
-@limiter.limit("60/minute")
+@checkout_limit
 @org(Role.ORG_OWNER)
+@scoped(TokenScope.BILLING)
 @idempotent
 @describes(body=PurchaseIn, answers={201: wrapped("purchase", PurchaseOut)}, refuses={409: ("NOT_SEAT_PACK",)})
 def buy_credits(access: Access) -> ResponseReturnValue:
@@ -78,12 +83,13 @@ def buy_credits(access: Access) -> ResponseReturnValue:
 
 @payments_bp.get("/<payment_id>")
 @signed_in
+@scoped(TokenScope.READ, TokenScope.BILLING)
 @describes(answers={200: wrapped("payment", PaymentOut)}, refuses={404: ("PAYMENT_NOT_FOUND",)})
 def show_payment(payment_id: str) -> ResponseReturnValue:
     """One payment, for who paid, for managers of its organization, and for the platform's staff."""
-    user = require_user()
-    payment = queries.payment(payment_id)
-    if payment is None or not payments.is_visible(payment, user):
+    user, token, payment = require_user(), bearer(), queries.payment(payment_id)
+    is_elsewhere = token is not None and (payment is None or payment.organization_id != token.organization_id)
+    if payment is None or is_elsewhere or not payments.is_visible(payment, user):
         raise NotFound("There is no such payment.", code="PAYMENT_NOT_FOUND")
     return jsonify(payment=PaymentOut.of(payment, queries.order_of_payment(payment.id)).to_json())
 

@@ -15,7 +15,7 @@ from portal.orgs.access import Access, org, require_active
 from portal.orgs.rules import BillingMode, Role
 from portal.web.forms import Form, query
 from portal.web.page import leave_to, page, redirect_to, toast
-from portal.web.security import limiter
+from portal.web.security import checkout_limit
 
 bp = Blueprint("credits", __name__)
 PAGE_SIZE = 50
@@ -30,7 +30,7 @@ def index(access: Access) -> ResponseReturnValue:
 
 
 @bp.post("/orgs/<slug>/credits/purchase")
-@limiter.limit("60/minute")
+@checkout_limit
 @org(Role.ORG_OWNER)
 def buy(access: Access) -> ResponseReturnValue:
     """Orders credits and leads to where they are paid."""

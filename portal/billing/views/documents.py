@@ -23,6 +23,7 @@ from portal.orgs.rules import BillingMode, Role, Status
 from portal.web.filters import show_date
 from portal.web.forms import Form, query
 from portal.web.page import CSV, download, leave_to, page, redirect_to, toast
+from portal.web.security import checkout_limit
 from portal.web.serving import PDF, CopyQuery, serve
 
 bp = Blueprint("billing", __name__)
@@ -108,6 +109,7 @@ def show(access: Access, invoice_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/orgs/<slug>/billing/invoices/<invoice_id>/pay")
+@checkout_limit
 @org(Role.ORG_OWNER)
 def pay(access: Access, invoice_id: str) -> ResponseReturnValue:
     """Leads to the payment provider's page, or says that it doesn't answer now."""

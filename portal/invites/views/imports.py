@@ -72,8 +72,8 @@ def register(bp: Blueprint, *, prefix: str, gate: Gate, limit: Gate, desk_of: Ca
             return view(desk_of(values), **own)
 
         answer.__name__, answer.__doc__ = endpoint, view.__doc__
-        gated = gate(answer)
-        bp.add_url_rule(path, endpoint, limit(gated) if limited else gated, methods=[method])
+        answer.__module__ = bp.import_name  # limits know views by their module and name, and each blueprint has these
+        bp.add_url_rule(path, endpoint, gate(limit(answer) if limited else answer), methods=[method])
 
     route(f"{prefix}/upload", "upload", _upload, limited=True)
     route(one, "show_import", _show, method="GET")

@@ -24,7 +24,7 @@ from portal.web.filters import count
 from portal.web.forms import Form, form_list, query
 from portal.web.gates import client_address, public, require_user, signed_in
 from portal.web.page import page, redirect_to, toast, wants_fragment
-from portal.web.security import limiter, per_organization
+from portal.web.security import invitation_limit
 
 bp = Blueprint("invites", __name__)
 PAGE_SIZE = 50
@@ -32,7 +32,6 @@ IMPORTS_SHOWN = 10
 NAMED_IN_TOAST = 3
 REVOKED = ("invitation was taken back", "invitations were taken back")
 RESENT = ("new link is on the way", "new links are on the way")
-UPLOADS = "60/hour"
 
 
 @bp.get("/orgs/<slug>/invitations")
@@ -44,8 +43,8 @@ def index(access: Access) -> ResponseReturnValue:
 
 
 @bp.post("/orgs/<slug>/invitations")
-@limiter.limit(UPLOADS, key_func=per_organization)
 @org(Role.ORG_ADMIN)
+@invitation_limit
 def invite(access: Access) -> ResponseReturnValue:
     """Invites the addresses of the text box."""
     form = Form.posted(PeopleIn)
@@ -65,8 +64,8 @@ def invite(access: Access) -> ResponseReturnValue:
 
 
 @bp.post("/orgs/<slug>/invitations/<invitation_id>/resend")
-@limiter.limit(UPLOADS, key_func=per_organization)
 @org(Role.ORG_ADMIN)
+@invitation_limit
 def resend(access: Access, invitation_id: str) -> ResponseReturnValue:
     """Mails an invitation again."""
     row = changes.resend(invitation_id, organization=access.organization, actor=access.actor)
@@ -84,8 +83,8 @@ def revoke(access: Access, invitation_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/orgs/<slug>/invitations/bulk")
-@limiter.limit(UPLOADS, key_func=per_organization)
 @org(Role.ORG_ADMIN)
+@invitation_limit
 def change_many(access: Access) -> ResponseReturnValue:
     """Resends or takes back every invitation that is ticked."""
     form, ids = Form.posted(BulkIn), form_list("invitation_id")
@@ -210,7 +209,7 @@ component.register(
     bp,
     prefix="/orgs/<slug>/invitations",
     gate=org(Role.ORG_ADMIN),
-    limit=limiter.limit(UPLOADS, key_func=per_organization),
+    limit=invitation_limit,
     desk_of=_desk,
 )
 

@@ -187,7 +187,7 @@ def _rank_now(actor: Actor, role: Role) -> Role:
     Raises:
         Forbidden: ``ROLE_TOO_LOW``: they were demoted, suspended or removed meanwhile.
     """
-    if actor.via is not Via.MEMBER or actor.membership_id is None:
+    if actor.via not in {Via.MEMBER, Via.API_TOKEN} or actor.membership_id is None:
         return role
     now = queries.standing_of(actor.membership_id)
     if now is None or now.role.rank < Role.ORG_ADMIN.rank or now.status is not MembershipStatus.ACTIVE:

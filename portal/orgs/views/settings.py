@@ -298,6 +298,7 @@ def tabs(access: Access) -> list[dict[str, Any]]:
         ("Organization", "settings.show", Role.ORG_ADMIN),
         ("Branding", "settings.show_branding", Role.ORG_ADMIN),
         ("Billing", "settings.show_billing", Role.ORG_ADMIN),
+        ("API tokens", "tokens.index", Role.ORG_OWNER),
         ("Audit log", "audit_log.index", Role.ORG_ADMIN),
         ("Danger zone", "settings.danger", Role.ORG_OWNER),
     ]
@@ -315,6 +316,7 @@ def _is_here(endpoint: str) -> bool:
     parents = {
         "settings.upload": "settings.show_branding",
         "settings.preview": "settings.show_branding",
+        "tokens.create": "tokens.index",
         "settings.transfer": "settings.danger",
         "settings.deactivate": "settings.danger",
     }

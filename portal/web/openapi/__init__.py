@@ -6,5 +6,6 @@ itself, so they can't be forgotten or wrong.
 
 from portal.web.openapi.api import bp, document, undescribed
 from portal.web.openapi.described import describes, listed, served, wrapped
+from portal.web.openapi.examples import IDS
 
-__all__ = ["bp", "describes", "document", "listed", "served", "undescribed", "wrapped"]
+__all__ = ["IDS", "bp", "describes", "document", "listed", "served", "undescribed", "wrapped"]

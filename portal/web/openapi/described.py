@@ -37,6 +37,7 @@ class Described:
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     upload: str | None
+    example: Mapping[str, Any] | None
     answers: Mapping[int, Answer]
     refuses: Mapping[int, Sequence[str]]
 
@@ -48,6 +49,7 @@ def describes(
     query: type[BaseModel] | None = None,
     upload: str | None = None,
     csv: bool = False,
+    example: Mapping[str, Any] | None = None,
     refuses: Mapping[int, Sequence[str]] | None = None,
 ) -> Callable[[View], View]:
     """Says what an API view reads and answers; the view's docstring is the summary. It checks and changes nothing.
@@ -61,6 +63,7 @@ def describes(
         query: The schema of the URL's parameters.
         upload: The form's field with the file, when the body is ``multipart/form-data``.
         csv: It answers 200 with a CSV file.
+        example: Of the body, where what must be sent doesn't follow from the schema: one of two fields, say.
         refuses: Status → the codes that this view gives with it. Only what doesn't follow from the route has to be named: 402,
             410, 501, and 403 or 404 where the gate gives none. No codes: ``{501: ()}``.
 
@@ -73,7 +76,7 @@ def describes(
         raise ValueError("Say what the view answers.")
     if unknown := refused.keys() - REFUSALS.keys():
         raise ValueError(f"No refusal has the status {sorted(unknown)}.")
-    described = Described(body=body, query=query, upload=upload, answers=every, refuses=refused)
+    described = Described(body=body, query=query, upload=upload, example=example, answers=every, refuses=refused)
 
     def mark(view: View) -> View:
         view.described = described  # type: ignore[attr-defined] # the mark that the document reads, as the gates' own

@@ -11,9 +11,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
+from portal.web.bearer import scopes_of
 from portal.web.openapi.described import Answer, Described, Served, Wrapped
-from portal.web.openapi.refusals import PASSING, REFUSALS, from_gate, response_of
-from portal.web.openapi.schemas import Json, Schemas
+from portal.web.openapi.examples import Examples, Json
+from portal.web.openapi.refusals import HEADERS, PASSING, REFUSALS, from_gate, response_of
+from portal.web.openapi.schemas import Schemas
 from portal.web.transactions import SAFE_METHODS
 
 PLACEHOLDER = re.compile(r"<(?:any\((?P<choices>[^)]*)\):|[^<>]*:)?(?P<name>\w+)>")
@@ -24,6 +26,7 @@ IDEMPOTENCY_KEY = {
     "description": "The same key and body within 24 hours get the first answer, and nothing is done again; another body is refused (409).",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200},
 }
+TEXT = '"Name","E-mail"\r\n"Asha Rao","asha@acme.example"\r\n'
 SECTION = re.compile(r"(Args|Returns|Raises|Yields):")
 
 
@@ -62,6 +65,11 @@ class Route:
         return self.endpoint.partition(".")[0].removesuffix("_api")
 
     @property
+    def scopes(self) -> tuple[str, ...]:
+        """Of which scopes an API token needs one; none, when it takes no tokens."""
+        return tuple(scopes_of(self.view))
+
+    @property
     def changes(self) -> bool:
         """Whether it may write, and so wants the CSRF token."""
         return self.method.upper() not in SAFE_METHODS
@@ -91,7 +99,7 @@ class Route:
 def operation(route: Route, schemas: Schemas) -> Json:
     """What the route reads and answers, without its ``operationId``, which depends on the other routes."""
     said = route.described
-    answers = {str(status): _answer(status, answer, schemas) for status, answer in said.answers.items()} if said else {}
+    answers = {str(status): _answer(status, answer, schemas, about=route.rule) for status, answer in said.answers.items()} if said else {}
     codes = said.refuses if said else {}
     for status in sorted(route.refusals()):
         own = codes.get(status)
@@ -103,7 +111,7 @@ def operation(route: Route, schemas: Schemas) -> Json:
         "x-gate": route.gate,
         "security": _security(route),
         "parameters": [
-            *_path_parameters(route.rule),
+            *_path_parameters(route.rule, schemas.examples),
             *(_query_parameters(said.query, schemas) if said and said.query else ()),
             *([IDEMPOTENCY_KEY] if route.is_idempotent else ()),
         ],
@@ -121,19 +129,20 @@ def _texts(route: Route) -> Json:
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
-    if route.gate == "signed":
+    """What a call needs: one of these."""
+    if route.gate == "signed" or (route.gate == "public" and not route.changes):
         return []
-    if route.changes:
-        return [{"session": [], "csrf": []}]  # a stranger's cookie holds the token too
-    return [] if route.gate == "public" else [{"session": []}]
+    by_cookie: dict[str, list[str]] = {"session": [], "csrf": []} if route.changes else {"session": []}  # a stranger's cookie holds it too
+    return [by_cookie, *({"apiToken": [scope]} for scope in route.scopes)]
 
 
-def _path_parameters(rule: str) -> list[Json]:
+def _path_parameters(rule: str, examples: Examples) -> list[Json]:
     found = []
     for placeholder in PLACEHOLDER.finditer(rule):
         choices = [choice.strip(" '\"") for choice in (placeholder["choices"] or "").split(",") if choice]
         schema = {"type": "string", "enum": choices} if choices else {"type": "string", "minLength": 1}
-        found.append({"name": to_camel(placeholder["name"]), "in": "path", "required": True, "schema": schema})
+        name = to_camel(placeholder["name"])
+        found.append({"name": name, "in": "path", "required": True, "schema": schema, "example": _in_path(name, schema, examples)})
     return found
 
 
@@ -146,20 +155,29 @@ def _query_parameters(query: type[BaseModel], schemas: Schemas) -> list[Json]:
     return found
 
 
+def _in_path(name: str, schema: Json, examples: Examples) -> str:
+    known = {"slot": "logo", "gateway": "stripe", "slug": "acme-learning"}
+    return known.get(name) or str(examples.value(schema, name))
+
+
 def _body(said: Described, schemas: Schemas) -> Json:
     if not said.upload:
-        return {"application/json": {"schema": schemas.of(said.body, "validation")}}
+        schema = schemas.of(said.body, "validation")
+        return {"application/json": {"schema": schema, "example": said.example or schemas.examples.body(schema)}}
     form: Json = schemas.fields(said.body) if said.body else {"type": "object", "properties": {}}
     form["properties"][said.upload] = {"type": "string", "format": "binary"}
-    return {"multipart/form-data": {"schema": {**form, "required": [*form.get("required", ()), said.upload]}}}
+    whole = {**form, "required": [*form.get("required", ()), said.upload]}
+    return {"multipart/form-data": {"schema": whole, "example": {said.upload: "(the file)", **(said.example or {})}}}
 
 
-def _answer(status: int, answer: Answer, schemas: Schemas) -> Json:
-    response: Json = {"description": HTTPStatus(status).phrase}
+def _answer(status: int, answer: Answer, schemas: Schemas, *, about: str) -> Json:
+    response: Json = {"description": HTTPStatus(status).phrase, "headers": dict(HEADERS)}
     if isinstance(answer, Served):
-        response["content"] = {answer.media_type: {"schema": {"type": "string"}} if answer.media_type.startswith("text/") else {}}
+        is_text = answer.media_type.startswith("text/")
+        response["content"] = {answer.media_type: {"schema": {"type": "string"}, "example": TEXT} if is_text else {}}
     elif answer is not None:
-        response["content"] = {"application/json": {"schema": _answered(answer, schemas)}}
+        schema = _answered(answer, schemas)
+        response["content"] = {"application/json": {"schema": schema, "example": schemas.examples.answer(schema, about=about)}}
     return response
 
 

@@ -9,12 +9,11 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from portal.web.openapi.described import Described, Shape, shapes_of
+from portal.web.openapi.examples import SCHEMAS, Examples, Json
 from portal.web.openapi.refusals import ERROR
 
-Json: TypeAlias = dict[str, Any]
 Mode: TypeAlias = Literal["validation", "serialization"]
 
-SCHEMAS = "#/components/schemas/"
 REFERENCE = re.compile(rf'"\$ref": "{SCHEMAS}([^"]+)"')
 
 
@@ -38,6 +37,7 @@ class Schemas:
         if "Error" in own:
             raise ValueError("No schema may be called Error: that is what refusals are.")
         self._components: Json = {"Error": ERROR, **own}
+        self.examples = Examples(self._components)
 
     def of(self, shape: Shape, mode: Mode) -> Json:
         """The schema, as a reference when it has a name."""
