@@ -1,0 +1,53 @@
+"""What comes in about consultants, accounts and payouts, and how they look in JSON. Amounts are paise."""
+
+from portal.providers.schemas.consultants import (
+    ApplyIn,
+    CompaniesQuery,
+    ConsultantIn,
+    ConsultantOut,
+    ConsultantsQuery,
+    DecisionIn,
+    FaceOut,
+    ProviderOut,
+    TermsForm,
+)
+from portal.providers.schemas.payouts import (
+    AccountDecisionIn,
+    AccountForm,
+    AccountIn,
+    AccountOut,
+    EarningOut,
+    EarningsQuery,
+    FailedPayoutOut,
+    OwnEarningsQuery,
+    PayoutForm,
+    PayoutIn,
+    PayoutOut,
+    PeriodQuery,
+    ProcessIn,
+)
+
+__all__ = [
+    "AccountDecisionIn",
+    "AccountForm",
+    "AccountIn",
+    "AccountOut",
+    "ApplyIn",
+    "CompaniesQuery",
+    "ConsultantIn",
+    "ConsultantOut",
+    "ConsultantsQuery",
+    "DecisionIn",
+    "EarningOut",
+    "EarningsQuery",
+    "FaceOut",
+    "FailedPayoutOut",
+    "OwnEarningsQuery",
+    "PayoutForm",
+    "PayoutIn",
+    "PayoutOut",
+    "PeriodQuery",
+    "ProcessIn",
+    "ProviderOut",
+    "TermsForm",
+]
