@@ -20,7 +20,11 @@ from portal.orgs import api as orgs_api
 from portal.orgs.views import audit_log, media, members, settings, verification
 from portal.providers.api import consultants as providers_api
 from portal.providers.api import payouts as payouts_api
+from portal.providers.views import admin as payouts_admin_views
 from portal.providers.views import consultants as providers_views
+from portal.providers.views import explore as explore_views
+from portal.providers.views import payouts as payouts_views
+from portal.providers.views import roster as roster_views
 from portal.sandbox import views as sandbox_views
 from portal.setup import views as setup_views
 from portal.signin import api as signin_api
@@ -43,6 +47,10 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     invitations.bp,
     invites_api.bp,
     providers_views.bp,
+    roster_views.bp,
+    payouts_views.bp,
+    explore_views.bp,
+    payouts_admin_views.bp,
     providers_api.bp,
     payouts_api.bp,
     bookings_views.bp,

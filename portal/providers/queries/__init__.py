@@ -5,8 +5,9 @@ from portal.providers.queries.consultants import (
     consultants,
     consultants_of,
     counts_of,
-    public_provider,
+    hosted,
     providers_for_all,
+    public_provider,
     roster,
     verified_consultants,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "earnings_of_consultant",
     "earnings_of_organization",
     "host_of",
+    "hosted",
     "locked_earnings_of",
     "mails_to_deliver",
     "open_payouts_of",

@@ -16,6 +16,20 @@ PROVIDING = (Kind.PROVIDER, Kind.HYBRID)
 
 
 @dataclass(frozen=True, slots=True)
+class Hosted:
+    """A member who is a consultant, with their user, and what they are an expert in if they have said so."""
+
+    member: Membership
+    headline: str | None
+    is_verified: bool
+
+    @property
+    def custom_rate(self) -> int | None:
+        """Their own rate in basis points; None is the organization's."""
+        return self.member.custom_consultant_payout_rate
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """A consultant as the public sees them."""
 
@@ -61,15 +75,39 @@ def consultants_of(organization_id: str, *, status: MembershipStatus | None, lim
     return db.session.scalars(statement.order_by(Membership.id.desc()).limit(limit)).all()
 
 
-def counts_of(organization_id: str) -> dict[MembershipStatus, int]:
-    """How many consultants an organization has in each status."""
+def hosted(organization_id: str, *, status: MembershipStatus, limit: int, offset: int) -> Sequence[Hosted]:
+    """Consultants of an organization in one status, by name; applications are longest waiting first."""
+    is_pending = status is MembershipStatus.PENDING
+    statement = (
+        _hosted(organization_id, status)
+        .outerjoin(Consultant, Consultant.user_id == Membership.user_id)
+        .options(contains_eager(Membership.user))
+        .add_columns(Consultant.headline, Consultant.verified_at.is_not(None))
+        .order_by(*((Membership.applied_at,) if is_pending else (func.lower(User.name),)), Membership.id)
+    )
+    return [Hosted(row[0], row[1], row[2]) for row in db.session.execute(statement.limit(limit).offset(offset))]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many consultants an organization has in each state."""
+
+    active: int
+    waiting: int
+    suspended: int
+    removed: int
+
+
+def counts_of(organization_id: str) -> Counts:
+    """How many consultants an organization has in each state."""
     statement = (
         select(Membership.status, func.count())
         .where(Membership.organization_id == organization_id, Membership.role == Role.ORG_CONSULTANT)
         .group_by(Membership.status)
     )
-    found = {status: number for status, number in db.session.execute(statement)}
-    return {status: found.get(status, 0) for status in MembershipStatus}
+    found = {row[0]: row[1] for row in db.session.execute(statement)}
+    order = (MembershipStatus.ACTIVE, MembershipStatus.PENDING, MembershipStatus.SUSPENDED, MembershipStatus.REMOVED)
+    return Counts(*(found.get(status, 0) for status in order))
 
 
 def public_provider(slug: str) -> Organization | None:

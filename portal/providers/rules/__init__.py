@@ -6,6 +6,7 @@ from portal.providers.rules.payouts import (
     PayoutStatus,
     Totals,
     check_due,
+    next_period,
     period_start,
     transfer_key,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "decide_account",
     "hold_for",
     "last_four",
+    "next_period",
     "period_start",
     "reversed_so_far",
     "shares_of",

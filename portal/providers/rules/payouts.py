@@ -22,6 +22,11 @@ class PayoutStatus(StrEnum):
     FAILED = "FAILED"
 
     @property
+    def is_open(self) -> bool:
+        """Whether it will be paid; an organization has one such at most."""
+        return self in {PayoutStatus.PENDING, PayoutStatus.PROCESSING}
+
+    @property
     def label(self) -> str:
         """The plain name."""
         return {"PENDING": "Waiting", "PROCESSING": "On its way", "COMPLETED": "Paid", "FAILED": "Failed"}[self.value]
@@ -109,6 +114,14 @@ def period_start(frequency: PayoutFrequency, today: date) -> date:
         return today.replace(day=1)
     days = 7 if frequency is PayoutFrequency.WEEKLY else 14
     return today - timedelta(days=(today - _FIRST_MONDAY).days % days)
+
+
+def next_period(frequency: PayoutFrequency, today: date) -> date:
+    """The first day of the period after the present one."""
+    start = period_start(frequency, today)
+    if frequency is PayoutFrequency.MONTHLY:
+        return (start + timedelta(days=31)).replace(day=1)
+    return start + timedelta(days=7 if frequency is PayoutFrequency.WEEKLY else 14)
 
 
 def transfer_key(payout_id: str, attempt: int) -> str:

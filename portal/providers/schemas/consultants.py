@@ -48,6 +48,12 @@ class DecisionIn(In):
     action: Decision
 
 
+class VerdictForm(In):
+    """What an admin decides about one application, from the page."""
+
+    action: Decision
+
+
 class TermsForm(In):
     """What is agreed with one consultant, from the page: an empty rate is the organization's."""
 
@@ -67,6 +73,13 @@ class ConsultantsQuery(PagedQuery):
     """Which consultants of an organization are wanted."""
 
     status: MembershipStatus | None = None
+
+
+class ConsultantsPageQuery(In):
+    """Which consultants the page shows."""
+
+    status: MembershipStatus = MembershipStatus.ACTIVE
+    page: Annotated[int, Field(ge=1, le=100_000)] = 1
 
 
 class CompaniesQuery(In):

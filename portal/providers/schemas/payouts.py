@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, model
 from portal.errors import Invalid
 from portal.providers.models import Earning, Payout, PayoutAccount
 from portal.providers.rules import AccountAction, AccountStatus, EarningStatus, Party, PayoutStatus
-from portal.web.schema import In, Out, PagedQuery
+from portal.web.schema import In, Out, PagedQuery, RowId
 
 _BETWEEN = re.compile(r"[\s-]+")
 
@@ -170,8 +170,21 @@ class EarningsQuery(OwnEarningsQuery):
     party: Party = Party.ORGANIZATION
 
 
+class EarningsPageQuery(In):
+    """Which earnings the page shows, and from where on."""
+
+    status: EarningStatus | None = None
+    cursor: RowId | None = None
+
+
+class AccountsQuery(In):
+    """Which payout accounts the page of platform admins shows."""
+
+    status: AccountStatus | None = None
+
+
 class PeriodQuery(In):
     """The first and the last day of a statement; without them the present month."""
 
-    since: date | None = None
-    until: date | None = None
+    since: Annotated[date | None, Field(alias="from")] = None
+    until: Annotated[date | None, Field(alias="to")] = None

@@ -24,9 +24,7 @@ ACTIONS = {
     AccountAction.SUSPEND: (Action.PAYOUT_ACCOUNT_SUSPENDED, Occasion.ACCOUNT_SUSPENDED),
 }
 DETAILS = ("account_holder_name", "bank_name", "ifsc_code", "routing_number", "swift_code")
-NAMES = {
-    name: words for name, words in zip(DETAILS, ("accountHolderName", "bankName", "ifscCode", "routingNumber", "swiftCode"), strict=True)
-}
+NAMES = ("accountHolderName", "bankName", "ifscCode", "routingNumber", "swiftCode")
 
 
 def save(data: AccountIn, *, organization: Organization, actor: Actor) -> PayoutAccount:
@@ -179,7 +177,7 @@ def _require_quiet(organization_id: str) -> None:
 def _shown(account: PayoutAccount | None) -> Json | None:
     if account is None or account.removed_at is not None:
         return None
-    shown = {NAMES[name]: getattr(account, name) for name in DETAILS}
+    shown = {name: getattr(account, column) for name, column in zip(NAMES, DETAILS, strict=True)}
     return {**shown, "accountNumberLast4": account.last_four, "status": account.status}
 
 

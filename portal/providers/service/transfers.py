@@ -162,8 +162,8 @@ def _order(payout: Payout) -> Transfer | None:
         return None
     try:
         number = accounts.number_of(account)
-    except crypto.Undecipherable as error:
-        log.error("payout.account_unreadable", payout=payout.id, error=str(error))
+    except crypto.Undecipherable:
+        log.exception("payout.account_unreadable", payout=payout.id)
         return None
     return Transfer(
         key=transfer_key(payout.id, payout.attempts),
