@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal import config, db
+from portal import config
 from portal.accounts.rules import PlatformRole
 from portal.orgs.rules import Kind, Role
 from tests.support import world
@@ -23,8 +23,8 @@ API = {
     "remove account": ("DELETE", "/api/organizations/{id}/payout-account", None),
     "verify account": ("POST", "/api/admin/payout-accounts/{id}/verify", {"action": "APPROVE"}),
     "process": ("POST", "/api/admin/org-payouts/process", {}),
-    "create provider": ("POST", "/api/organizations", {"name": "P", "billingEmail": "p@p.test", "kind": "PROVIDER"}),
-    "create hybrid": ("POST", "/api/organizations", {"name": "H", "billingEmail": "h@h.test", "kind": "HYBRID"}),
+    "create provider": ("POST", "/api/organizations", {"name": "Provider", "billingEmail": "p@p.test", "kind": "PROVIDER"}),
+    "create hybrid": ("POST", "/api/organizations", {"name": "Hybrid", "billingEmail": "h@h.test", "kind": "HYBRID"}),
     "add consultant": ("POST", "/api/organizations/{id}/members", {"email": "stranger@other.test", "role": "ORG_CONSULTANT"}),
     "add support": ("POST", "/api/organizations/{id}/members", {"email": "stranger@other.test", "role": "ORG_SUPPORT"}),
     "invite consultant": ("POST", "/api/organizations/{id}/invitations", {"email": "x@y.test", "role": "ORG_CONSULTANT"}),
@@ -51,18 +51,17 @@ POSTS = (
 @pytest.fixture(params=["BUYER", "HYBRID"])
 def scene(request, rung, app, provider_orgs, settings):
     """An organization of either kind, made while the flag was on; then it went off."""
-    with app.app_context():
-        world.make_user("stranger@other.test")
-        if request.param == "HYBRID":
-            house = make_house(app, rung, kind=Kind.HYBRID)
-            organization, owner, admin = house.organization, house.owner, house.users["admin"]
-        else:
+    if request.param == "HYBRID":
+        house = make_house(app, rung, kind=Kind.HYBRID)
+        organization, owner, admin = house.organization, house.owner, house.users["admin"]
+    else:
+        with app.app_context():
             owner = world.make_user("owner@acme.test")
             organization = world.make_organization(owner)
             admin = world.make_user("admin@portal.test", role=PlatformRole.ADMIN)
-        learner = world.make_user("asha@acme.test")
-        member = world.add_member(organization, learner, Role.ORG_LEARNER)
-        db.session.remove()
+    with app.app_context():
+        world.make_user("stranger@other.test")
+        member = world.add_member(organization, world.make_user("asha@acme.test"), Role.ORG_LEARNER)
     config.use(settings)
     clients = {name: world.sign_in(app.test_client(), user) for name, user in (("owner", owner), ("admin", admin))}
     return clients, {"id": organization.id, "slug": organization.slug, "member": member.id}
