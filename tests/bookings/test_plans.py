@@ -482,3 +482,11 @@ def test_on_the_pages_prices_are_rupees_and_a_wrong_one_stands_beside_its_field(
             user.id != shop.company.owner.id,
             user.id == shop.company.owner.id,
         )
+
+
+def test_the_page_offers_each_plan_and_each_consultant_once(app, shop):
+    with app.app_context():
+        world.make_consultant("sita@experts.test")
+    page = shop.client.get(f"/orgs/{shop.company.organization.slug}/book").text
+    assert page.count(f'value="{shop.plan.id}"') == 1
+    assert page.count(f'value="{shop.plan.consultant_id}"') == 1

@@ -48,9 +48,7 @@ def test_a_killed_process_and_the_next_one_pay_once(ready, servers, settings, tm
     deaf = dies == "before it left"
     payout = ready.payout()
     with serving(lambda asked: None if deaf else books.answer(asked)) as server:
-        chosen = settings.model_copy(
-            update={**KEYS, "payout_gateway": "razorpayx", "razorpay_api_base": server.url, "enable_provider_orgs": True}
-        )
+        x = {**KEYS, "payout_gateway": "razorpayx", "razorpay_api_base": server.url}
         environment = {name: value for name, value in os.environ.items() if name not in OURS} | {
             "DATABASE_URL": servers["DATABASE_URL"],
             "REDIS_URL": servers["REDIS_URL"],

@@ -8,8 +8,7 @@ from sqlalchemy import text
 
 from portal import db
 
-_ENTRIES = text("""
-SELECT at, kind, label, consultant, amount, subject_id FROM (
+_ALL = """
     SELECT e.created_at AS at, 1 AS place, 'EARNED' AS kind, e.title AS label, u.name AS consultant, e.share AS amount, e.id AS subject_id
     FROM earnings e JOIN users u ON u.id = e.consultant_id
     WHERE e.organization_id = :organization_id AND e.party = 'ORGANIZATION'
@@ -20,8 +19,9 @@ SELECT at, kind, label, consultant, amount, subject_id FROM (
     UNION ALL
     SELECT completed_at, 3, 'PAID_OUT', coalesce(reference, ''), '', -amount, id
     FROM payouts WHERE organization_id = :organization_id AND status = 'COMPLETED'
-) AS entries WHERE at < :until ORDER BY at, place, subject_id
-""")
+"""
+_ENTRIES = text(f"SELECT * FROM ({_ALL}) AS entries WHERE at >= :since AND at < :until ORDER BY at, place, subject_id")  # noqa: S608 - ours
+_OPENING = text(f"SELECT coalesce(sum(amount), 0) FROM ({_ALL}) AS entries WHERE at < :since")  # noqa: S608 - ours
 
 LABELS = {"EARNED": "Earned", "REFUNDED": "Refunded", "PAID_OUT": "Paid out"}
 
@@ -54,13 +54,10 @@ class EarningsStatement:
 
 def statement_of(organization_id: str, *, since: datetime, until: datetime) -> EarningsStatement:
     """The account from ``since`` to before ``until``."""
-    rows = db.session.execute(_ENTRIES, {"organization_id": organization_id, "until": until})
-    opening = balance = 0
+    known = {"organization_id": organization_id, "since": since, "until": until}
+    opening = balance = int(db.session.execute(_OPENING, known).scalar_one())
     entries = []
-    for at, kind, label, consultant, amount, _subject_id in rows:
-        balance += int(amount)
-        if at < since:
-            opening = balance
-        else:
-            entries.append(EarningsEntry(at, kind, label, consultant, int(amount), balance))
+    for row in db.session.execute(_ENTRIES, known):
+        balance += int(row.amount)
+        entries.append(EarningsEntry(row.at, row.kind, row.label, row.consultant, int(row.amount), balance))
     return EarningsStatement(opening, entries, balance)

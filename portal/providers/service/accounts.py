@@ -14,7 +14,7 @@ from portal.providers import queries
 from portal.providers.models import PayoutAccount
 from portal.providers.rules import AccountAction, AccountStatus, PayoutStatus, check_bank, decide_account, last_four
 from portal.providers.rules.occasions import Occasion
-from portal.providers.schemas import AccountIn
+from portal.providers.schemas import AccountForm
 from portal.providers.service import mails
 
 ROTATED_AT_ONCE = 200
@@ -27,7 +27,7 @@ DETAILS = ("account_holder_name", "bank_name", "ifsc_code", "routing_number", "s
 NAMES = ("accountHolderName", "bankName", "ifscCode", "routingNumber", "swiftCode")
 
 
-def save(data: AccountIn, *, organization: Organization, actor: Actor) -> PayoutAccount:
+def save(data: AccountForm, *, organization: Organization, actor: Actor) -> PayoutAccount:
     """Enters where payouts go, or changes it; what changes must be verified anew, and a changed account rests for a day.
 
     Raises:
@@ -158,7 +158,7 @@ def number_of(account: PayoutAccount) -> str:
     return crypto.decrypt(str(account.number_sealed), about=account.organization_id).decode()
 
 
-def _goes_elsewhere(account: PayoutAccount, data: AccountIn, number: str | None) -> bool:
+def _goes_elsewhere(account: PayoutAccount, data: AccountForm, number: str | None) -> bool:
     """Whether money would arrive somewhere else, or at somebody else's, than before."""
     if account.number_sealed is None:
         return True
