@@ -99,7 +99,7 @@ def save_account(access: Access) -> ResponseReturnValue:
 @bp.delete(f"{ONE}/payout-account")
 @org(Role.ORG_OWNER)
 @provider_tier
-@describes(answers={200: wrapped("payout_account", None)}, refuses={**OFF, 409: ("PAYOUT_UNDER_WAY",)})
+@describes(answers={200: wrapped("payout_account", AccountOut | None)}, refuses={**OFF, 409: ("PAYOUT_UNDER_WAY",)})
 def remove_account(access: Access) -> ResponseReturnValue:
     """Takes the account away with its number."""
     accounts.remove(organization=access.organization, actor=access.actor)
