@@ -11,7 +11,7 @@ from flask import Flask
 from flask.cli import AppGroup
 from pydantic import TypeAdapter, ValidationError
 
-from portal import clock, db, demo, jobs, queue
+from portal import clock, crypto, db, demo, jobs, queue
 from portal.accounts import service as accounts
 from portal.accounts.rules import PlatformRole
 from portal.accounts.schemas import Email
@@ -19,18 +19,20 @@ from portal.audit.rules import SYSTEM
 from portal.billing import queries as billing
 from portal.errors import DomainError
 from portal.operations import queries as operations
+from portal.providers.service import accounts as payout_accounts
 from portal.scheduling import schedule_forever, work_forever
 
 users = AppGroup("users", help="People and their platform roles.")
 jobs_group = AppGroup("jobs", help="Background jobs.")
 billing_group = AppGroup("billing", help="Money.")
+payouts_group = AppGroup("payouts", help="Bank accounts that payouts go to.")
 demo_group = AppGroup("demo", help="Made-up organizations to look at.")
 ROLES = click.Choice([role.value for role in PlatformRole])
 
 
 def register_commands(app: Flask) -> None:
     """Makes the commands known to ``flask``."""
-    for group in (users, jobs_group, billing_group, demo_group):
+    for group in (users, jobs_group, billing_group, payouts_group, demo_group):
         app.cli.add_command(group)
 
 
@@ -133,6 +135,18 @@ def reconcile(organization_id: str | None, *, as_json: bool) -> None:
             click.echo("Every sum is as it must be.")
     if found:
         raise SystemExit(1)
+
+
+@payouts_group.command("rotate-keys")
+def rotate_keys() -> None:
+    """Encrypts account numbers anew by the first of DATA_ENCRYPTION_KEYS; afterwards the others may go."""
+    try:
+        with db.unit_of_work():
+            done = payout_accounts.rotate_keys()
+    except crypto.Undecipherable as error:
+        _stop(f"An account number can't be read: {error}. Those before it are done; put its key back and run this again.")
+    numbers = "1 account number was" if done == 1 else f"{done} account numbers were"
+    click.echo(f"{numbers} encrypted anew by the key {crypto.first_key_id()}.")
 
 
 @demo_group.command("load")

@@ -40,6 +40,11 @@ def today(time_zone: str | ZoneInfo) -> date:
     return now().astimezone(zone).date()
 
 
+def midnight(day: date, time_zone: str) -> datetime:
+    """The instant (UTC) at which a day begins in a zone."""
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
+
+
 @contextmanager
 def as_of(instant: datetime | None) -> Iterator[None]:
     """Holds the clock at ``instant`` for what runs inside (None: leaves it running)."""

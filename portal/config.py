@@ -21,6 +21,10 @@ _GATEWAY_KEYS = {
     "stripe": ("stripe_secret_key", "stripe_webhook_secret"),
     "razorpay": ("razorpay_key_id", "razorpay_key_secret", "razorpay_webhook_secret"),
 }
+_PAYOUT_KEYS = {
+    "razorpayx": ("razorpayx_key_id", "razorpayx_key_secret", "razorpayx_account_number"),
+    "stripe": ("stripe_secret_key",),
+}
 
 
 class ConfigurationError(Exception):
@@ -53,6 +57,10 @@ class Settings(BaseSettings):
     razorpay_key_secret: str = ""
     razorpay_webhook_secret: str = ""
     razorpay_api_base: str = "https://api.razorpay.com"
+    payout_gateway: Literal["manual", "razorpayx", "stripe"] = "manual"
+    razorpayx_key_id: str = ""
+    razorpayx_key_secret: str = ""
+    razorpayx_account_number: str = ""
     enable_provider_orgs: bool = False
     supplier_name: str = "Prism Forum Private Limited"
     supplier_address: Annotated[tuple[str, ...], NoDecode] = ("4th Floor, 12 Residency Road", "Bengaluru 560025", "Karnataka, India")
@@ -179,6 +187,9 @@ class Settings(BaseSettings):
         for name in _GATEWAY_KEYS.get(self.payment_gateway, ()):
             if not getattr(self, name):
                 raise ValueError(f"{name.upper()} must be set when PAYMENT_GATEWAY is {self.payment_gateway}")
+        for name in _PAYOUT_KEYS.get(self.payout_gateway, ()):
+            if not getattr(self, name):
+                raise ValueError(f"{name.upper()} must be set when PAYOUT_GATEWAY is {self.payout_gateway}")
         if self.portal_env == "production":
             self._refuse_in_production()
         return self

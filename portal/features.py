@@ -18,8 +18,13 @@ from portal.invites.views import invitations
 from portal.operations import views as operations_views
 from portal.orgs import api as orgs_api
 from portal.orgs.views import audit_log, media, members, settings, tokens, verification
-from portal.providers import api as providers_api
-from portal.providers import views as providers_views
+from portal.providers.api import consultants as providers_api
+from portal.providers.api import payouts as payouts_api
+from portal.providers.views import admin as payouts_admin_views
+from portal.providers.views import consultants as providers_views
+from portal.providers.views import explore as explore_views
+from portal.providers.views import payouts as payouts_views
+from portal.providers.views import roster as roster_views
 from portal.sandbox import views as sandbox_views
 from portal.setup import views as setup_views
 from portal.signin import api as signin_api
@@ -43,7 +48,12 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     invitations.bp,
     invites_api.bp,
     providers_views.bp,
+    roster_views.bp,
+    payouts_views.bp,
+    explore_views.bp,
+    payouts_admin_views.bp,
     providers_api.bp,
+    payouts_api.bp,
     bookings_views.bp,
     bookings_api.bp,
     billing_views.bp,

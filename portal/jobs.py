@@ -16,6 +16,7 @@ from portal.invites import tasks as invites
 from portal.operations import service as operations
 from portal.operations import tasks as sweeping
 from portal.orgs import tasks as orgs
+from portal.providers import tasks as providers
 from portal.sandbox import tasks as sandbox
 from portal.setup import tasks as setup
 
@@ -66,6 +67,10 @@ JOBS = {
         Job("billing-reminders", billing.remind, cron="30 3 * * *"),
         Job("billing-reconcile", billing.reconcile, cron="0 20 * * *", timeout=3600),
         Job("billing-cancel-stale-purchases", billing.cancel_stale_purchases, cron="*/10 * * * *"),
+        Job("providers-release-earnings", providers.release_earnings, cron="*/15 * * * *", timeout=1800),
+        Job("providers-batch-payouts", providers.batch_payouts, cron="0 4 * * *", timeout=1800),
+        Job("providers-send-payout", providers.send_payout),
+        Job("providers-send-mail", providers.send_mail),
         Job("bookings-settle-payment", bookings.settle_payment),
         Job("bookings-release-unpaid", bookings.release_unpaid, cron="* * * * *"),
         Job("sweep", sweeping.sweep, cron="* * * * *"),

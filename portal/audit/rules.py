@@ -76,6 +76,18 @@ class Action(StrEnum):
     CREDIT_NOTE_ISSUED = "CREDIT_NOTE_ISSUED"
     CREDIT_NOTE_VOIDED = "CREDIT_NOTE_VOIDED"
     CREDIT_PAID_OUT = "CREDIT_PAID_OUT"
+    CONSULTANT_APPLIED = "CONSULTANT_APPLIED"
+    CONSULTANT_APPROVED = "CONSULTANT_APPROVED"
+    CONSULTANT_REJECTED = "CONSULTANT_REJECTED"
+    PAYOUT_ACCOUNT_CHANGED = "PAYOUT_ACCOUNT_CHANGED"
+    PAYOUT_ACCOUNT_REMOVED = "PAYOUT_ACCOUNT_REMOVED"
+    PAYOUT_ACCOUNT_VERIFIED = "PAYOUT_ACCOUNT_VERIFIED"
+    PAYOUT_ACCOUNT_REFUSED = "PAYOUT_ACCOUNT_REFUSED"
+    PAYOUT_ACCOUNT_SUSPENDED = "PAYOUT_ACCOUNT_SUSPENDED"
+    PAYOUT_INITIATED = "PAYOUT_INITIATED"
+    PAYOUT_CLAIMED = "PAYOUT_CLAIMED"
+    PAYOUT_COMPLETED = "PAYOUT_COMPLETED"
+    PAYOUT_FAILED = "PAYOUT_FAILED"
 
     @property
     def label(self) -> str:
@@ -130,6 +142,18 @@ LABELS = {
     Action.CREDIT_NOTE_ISSUED: "Credit note issued",
     Action.CREDIT_NOTE_VOIDED: "Credit note voided",
     Action.CREDIT_PAID_OUT: "Credit paid out",
+    Action.CONSULTANT_APPLIED: "Consultant applied",
+    Action.CONSULTANT_APPROVED: "Consultant approved",
+    Action.CONSULTANT_REJECTED: "Application rejected",
+    Action.PAYOUT_ACCOUNT_CHANGED: "Payout account changed",
+    Action.PAYOUT_ACCOUNT_REMOVED: "Payout account removed",
+    Action.PAYOUT_ACCOUNT_VERIFIED: "Payout account verified",
+    Action.PAYOUT_ACCOUNT_REFUSED: "Payout account refused",
+    Action.PAYOUT_ACCOUNT_SUSPENDED: "Payout account suspended",
+    Action.PAYOUT_INITIATED: "Payout begun",
+    Action.PAYOUT_CLAIMED: "Payout taken up",
+    Action.PAYOUT_COMPLETED: "Payout completed",
+    Action.PAYOUT_FAILED: "Payout failed",
 }
 
 

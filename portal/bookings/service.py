@@ -170,6 +170,7 @@ def checkout(data: CheckoutIn, *, organization: Organization | None, learner: Us
     purchase = payments.Purchase(
         price=plan.price,
         learner_name=learner.name,
+        consultant_id=consultant_id,
         consultant_name=consultant,
         plan_type=plan.plan_type,
         plan_title=plan.title,
@@ -228,8 +229,7 @@ def settle_payment(payment_id: str) -> bool:
         return False
     booking = queries.locked_booking_of(payment_id)
     if order.status is GatewayOrderStatus.PAID:
-        payment.status, payment.succeeded_at = PaymentStatus.SUCCEEDED, clock.now()
-        db.session.flush()
+        payments.succeed(payment)
         _confirm(booking, payment)
         return True
     if payment.status is PaymentStatus.FAILED:

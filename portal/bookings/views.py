@@ -13,7 +13,7 @@ from portal.errors import NotFound
 from portal.orgs.access import Access, org, require_active, require_member
 from portal.orgs.rules import Role
 from portal.providers import service as providers
-from portal.providers.queries import consultant, verified_consultants
+from portal.providers.queries import consultant, earnings_of_consultant, summary_of_consultant, verified_consultants
 from portal.providers.schemas import ConsultantIn
 from portal.web.forms import Form
 from portal.web.gates import client_address, require_user, signed_in
@@ -22,6 +22,7 @@ from portal.web.security import checkout_limit
 
 bp = Blueprint("bookings", __name__)
 MOST_SHOWN = 200
+MOST_EARNINGS = 25
 PLAN_TYPES = [(plan_type.value, plan_type.label) for plan_type in PlanType]
 
 
@@ -157,6 +158,8 @@ def _consulting_page(profile: Form[ConsultantIn], form: Form[OwnPlanForm], *, st
         form=form,
         plans=queries.plans_of_consultant(user.id, with_retired=True),
         plan_types=PLAN_TYPES,
+        summary=summary_of_consultant(user.id),
+        earnings=earnings_of_consultant(user.id, limit=MOST_EARNINGS),
     )
 
 

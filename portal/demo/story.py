@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from pydantic import SecretStr
 from sqlalchemy import exists, select
 
 from portal import clock, db
@@ -21,11 +22,16 @@ from portal.bookings.rules import PlanType
 from portal.bookings.schemas import CheckoutIn, PlanIn
 from portal.errors import Conflict
 from portal.invites.service import invitations, mails
+from portal.orgs import service as orgs
 from portal.orgs.models import Organization
-from portal.orgs.rules import BillingMode, Role, SizeBucket
-from portal.orgs.schemas import BillingIn, OrgInfoIn
+from portal.orgs.rules import BillingMode, Kind, Role, SizeBucket, Verdict
+from portal.orgs.schemas import BillingIn, OrganizationIn, OrgInfoIn
 from portal.providers import service as providers
-from portal.providers.schemas import ConsultantIn
+from portal.providers.rules import AccountAction
+from portal.providers.rules.roster import Decision
+from portal.providers.schemas import AccountForm, ConsultantIn, ProcessIn
+from portal.providers.service import accounts as payout_accounts
+from portal.providers.service import earnings, payouts, roster, transfers
 from portal.setup import service as setup
 from portal.setup.rules import Step
 
@@ -53,6 +59,7 @@ def load(*, force: bool) -> list[str]:
     with clock.as_of(start + timedelta(hours=6)), db.unit_of_work():
         admin = _user("Priya Shah", "admin@portal.example", role=PlatformRole.ADMIN)
         experts = [_consultant(name, headline, admin) for name, headline in CONSULTANTS]
+        house = _house(experts[1], admin) if orgs.provider_orgs_are_on() else None
     lines = [f"Everybody's password is {PASSWORD}", "Platform admin: admin@portal.example"]
     for number, story in enumerate(STORIES):
         lines.append(_tell(story, number=number, experts=experts, start=start, now=now))
@@ -62,7 +69,40 @@ def load(*, force: bool) -> list[str]:
             runs.run_month()
         if boundary == first_run:
             _pay_and_give_back(admin, at=first_run + timedelta(days=9, hours=5))
+    if house is not None:
+        _pay_out(house, admin, at=first_run + timedelta(days=11), now=now)
+        lines.append(f"{house.name}: owner@malabar.example, hosts {CONSULTANTS[1][0]}")
     return lines
+
+
+def _house(expert: User, admin: User) -> Organization:
+    """An organization that hosts one of the consultants, with a verified account."""
+    owner, by_admin = _user("Farida Khan", "owner@malabar.example"), Actor(user_id=admin.id, name=admin.name, via=Via.PLATFORM_ADMIN)
+    data = OrganizationIn(name="Malabar Coaching", billing_email="finance@malabar.example", kind=Kind.PROVIDER)
+    house = orgs.create(data, creator=owner, actor=_as(owner))
+    orgs.decide(house.id, Verdict.APPROVE, reason=None, actor=by_admin)
+    member = roster.apply(house.id, note="Twelve years of career coaching in Kochi.", user=expert, actor=_as(expert))
+    roster.decide(member.id, Decision.APPROVE, organization=house, actor=_as(owner))
+    account = AccountForm(
+        account_holder_name="Malabar Coaching LLP",
+        bank_name="Example Bank",
+        account_number=SecretStr("000123456789"),
+        ifsc_code="EXMP0001234",
+    )
+    payout_accounts.save(account, organization=house, actor=_as(owner))
+    payout_accounts.decide(house.id, AccountAction.APPROVE, reason=None, actor=by_admin)
+    return house
+
+
+def _pay_out(house: Organization, admin: User, *, at: datetime, now: datetime) -> None:
+    """What the house earned in the first month is paid out; what came later is ready."""
+    by_admin = Actor(user_id=admin.id, name=admin.name, via=Via.PLATFORM_ADMIN)
+    with clock.as_of(at), db.unit_of_work():
+        earnings.release()
+        payout = payouts.begin(house, actor=SYSTEM)
+        transfers.process(ProcessIn(payout_id=payout.id, reference="NEFT-MALABAR-1"), actor=by_admin)
+    with clock.as_of(now), db.unit_of_work():
+        earnings.release()
 
 
 def _pay_and_give_back(admin: User, *, at: datetime) -> None:

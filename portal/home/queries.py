@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Subquery, func, select
 
-from portal import db
+from portal import clock, db
 from portal.accounts.models import User
 from portal.billing.models import Payment
 from portal.bookings.models import Booking, Plan
@@ -90,13 +89,8 @@ def top_consultants(organization: Organization, *, since: date, until: date, lim
     return _top(sessions, sessions.c.consultant_id, limit=limit)
 
 
-def midnight(day: date, time_zone: str) -> datetime:
-    """The instant at which a day begins in a zone."""
-    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
-
-
 def _sessions(organization: Organization, *, since: date, until: date) -> Subquery:
-    first, after = midnight(since, organization.time_zone), midnight(until, organization.time_zone)
+    first, after = clock.midnight(since, organization.time_zone), clock.midnight(until, organization.time_zone)
     month = func.date_trunc("month", func.timezone(organization.time_zone, Booking.starts_at)).label("month")
     spend = (Payment.amount - Payment.refunded_amount).label("spend")
     statement = (

@@ -9,24 +9,28 @@ from portal.orgs.rules import BillingMode, Kind, Role, Status
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the side bar: its words, its icon and the endpoint that it leads to."""
+    """An entry of the side bar: its words, its icon, the endpoint that it leads to, and whether that is switched off."""
 
     label: str
     icon: str
     endpoint: str
+    is_locked: bool = False
 
 
-def entries(*, kind: Kind, role: Role, billing_mode: BillingMode | None) -> list[Entry]:
-    """What the role, the kind and the billing mode allow, in order."""
+def entries(*, kind: Kind, role: Role, billing_mode: BillingMode | None, provider_orgs: bool) -> list[Entry]:
+    """What the role, the kind and the billing mode allow, in order; what is switched off is locked."""
+    off = not provider_orgs
     shown: list[tuple[bool, Entry]] = [
         (True, Entry("Home", "layout-dashboard", "home.show")),
         (True, Entry("Book", "calendar", "bookings.book")),
         (True, Entry("Members", "users", "members.index")),
         (kind.buys, Entry("Learners", "graduation-cap", "members.learners")),
+        (kind.provides, Entry("Consultants", "briefcase", "consultants.index", is_locked=off)),
         (role.rank >= Role.ORG_ADMIN.rank, Entry("Invitations", "mail", "invites.index")),
         (True, Entry("Plans", "layers", "bookings.plans")),
         (role.rank >= Role.ORG_MANAGER.rank and kind.buys and billing_mode is not None, Entry("Billing", "credit-card", "billing.index")),
         (role.rank >= Role.ORG_MANAGER.rank and billing_mode is BillingMode.SEAT_PACK, Entry("Credits", "coins", "credits.index")),
+        (role.rank >= Role.ORG_MANAGER.rank and kind.provides, Entry("Payouts", "banknote", "payouts.index", is_locked=off)),
         (role.rank >= Role.ORG_MANAGER.rank, Entry("Analytics", "chart-column", "home.analytics")),
         (role.rank >= Role.ORG_ADMIN.rank, Entry("Settings", "settings", "settings.show")),
     ]

@@ -13,7 +13,7 @@ TOP = 5
 def figures(organization: Organization) -> queries.Figures:
     """The counts of an organization's home; its month is the present one in its zone."""
     start = clock.today(organization.time_zone).replace(day=1)
-    since, until = (queries.midnight(day, organization.time_zone) for day in (start, month_after(start)))
+    since, until = (clock.midnight(day, organization.time_zone) for day in (start, month_after(start)))
     return queries.figures(organization.id, since=since, until=until)
 
 

@@ -18,7 +18,8 @@ from portal.orgs.access import Access, org
 from portal.orgs.models import Organization
 from portal.orgs.rules import BillingMode, Role, Status
 from portal.orgs.schemas import OrganizationsQuery
-from portal.orgs.service import members
+from portal.orgs.service import members, provider_orgs_are_on
+from portal.providers import queries as providers
 from portal.setup import queries as setup
 from portal.sheets import csv_bytes
 from portal.web.forms import query
@@ -31,6 +32,7 @@ ADMIN_LINKS = (
     ("Consultants", "briefcase", "providers"),
     ("Refunds", "undo-2", "refunds"),
     ("Invoicing", "receipt", "billing_admin"),
+    ("Payouts", "banknote", "payouts_admin"),
 )
 RECENT = 8
 
@@ -135,6 +137,8 @@ def show(access: Access) -> ResponseReturnValue:
     """An organization's home."""
     organization = access.organization
     sees_money = access.may(Role.ORG_MANAGER) and organization.kind.buys
+    hosts = organization.kind.provides and provider_orgs_are_on()
+    sees_earnings = hosts and access.may(Role.ORG_MANAGER)
     counted = service.figures(organization)
     tasks = rules.checklist(members=counted.members, invitations=counted.invitations, plans=counted.plans, bookings=counted.bookings)
     return page(
@@ -144,6 +148,8 @@ def show(access: Access) -> ResponseReturnValue:
         seats=orgs.seats(organization),
         money=billing.summary(organization.id) if sees_money else None,
         pool=billing.pool(organization.id) if sees_money and organization.billing_mode is BillingMode.SEAT_PACK else None,
+        earnings=providers.summary_of(organization.id) if sees_earnings else None,
+        consultants=providers.counts_of(organization.id) if hosts else None,
         is_invoiced=organization.billing_mode is BillingMode.INVOICED_MONTHLY,
         tasks=tasks if _sees_checklist(access) and not all(task.is_done for task in tasks) else [],
         quick=rules.quick_actions(role=access.role) if organization.status in {Status.ACTIVE, Status.PENDING_VERIFICATION} else [],
@@ -218,7 +224,9 @@ def _marked(organization: Organization) -> Marked:
 
 def _links(access: Access) -> list[Link]:
     organization = access.organization
-    found = rules.entries(kind=organization.kind, role=access.role, billing_mode=organization.billing_mode)
+    found = rules.entries(
+        kind=organization.kind, role=access.role, billing_mode=organization.billing_mode, provider_orgs=provider_orgs_are_on()
+    )
     here = request.blueprint, request.endpoint
     return [
         Link(
@@ -226,6 +234,7 @@ def _links(access: Access) -> list[Link]:
             icon=entry.icon,
             url=url_for(entry.endpoint, slug=organization.slug),
             is_current=entry.endpoint in here or _is_part_of(entry.endpoint, here[1] or ""),
+            is_locked=entry.is_locked,
         )
         for entry in found
     ]
@@ -241,7 +250,7 @@ def _admin_links(*, is_admin: bool) -> list[Link]:
 
 def _is_part_of(endpoint: str, here: str) -> bool:
     """Whether a page belongs to a side bar entry: the only entry of its blueprint, such as an import under Invitations."""
-    single = {"invites.index", "billing.index", "settings.show"}
+    single = {"invites.index", "billing.index", "settings.show", "payouts.index", "consultants.index"}
     if endpoint == "settings.show" and here.startswith("audit_log."):
         return True
     return endpoint in single and endpoint.partition(".")[0] == here.partition(".")[0]

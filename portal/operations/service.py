@@ -15,6 +15,7 @@ from portal.db import Json
 from portal.invites import queries as invites
 from portal.operations.models import JobRun
 from portal.orgs import queries as orgs
+from portal.providers import queries as providers
 from portal.sandbox import queries as sandbox
 
 AT_ONCE = 500
@@ -38,6 +39,8 @@ def sweep() -> Json:
         "billing-archive-invoice": billing.invoices_to_archive(at - A_WHILE, limit=AT_ONCE),
         "billing-archive-credit-note": billing.notes_to_archive(at - A_WHILE, limit=AT_ONCE),
         "billing-build-archive": billing.archives_to_build(at, limit=AT_ONCE),
+        "providers-send-mail": providers.mails_to_deliver(at, limit=AT_ONCE),
+        "providers-send-payout": providers.payouts_to_send(at, limit=AT_ONCE),
         "sandbox-send-webhook": sandbox.webhooks_to_send(limit=AT_ONCE),
     }
     for name, ids in rung.items():

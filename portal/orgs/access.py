@@ -18,10 +18,10 @@ from portal.errors import Conflict, Forbidden, NotFound
 from portal.orgs import queries
 from portal.orgs.models import Membership, Organization
 from portal.orgs.rules import MembershipStatus, Role, Status
-from portal.orgs.service import require_open
+from portal.orgs.service import provider_orgs_are_on, provider_tier_off, require_open
 from portal.web.bearer import admit, bearer
 from portal.web.gates import admin, client_address, named, require_user
-from portal.web.page import redirect_to
+from portal.web.page import page, redirect_to
 from portal.web.transactions import SAFE_METHODS
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -136,6 +136,39 @@ def org(minimum_role: Role, *, books: bool = False) -> Callable[[View], View]:
         return named(gated, f"org({minimum_role})")  # type: ignore[return-value] # wraps() keeps the view's own shape
 
     return wrap
+
+
+def provider_tier(view: View) -> View:
+    """Marks an API route below its gate as one of provider organizations: 501 while they are switched off, 404 for a BUYER."""
+
+    @wraps(view)
+    def gated(**values: Any) -> Any:  # noqa: ANN401 - as the view
+        if not provider_orgs_are_on():
+            raise provider_tier_off()
+        _require_provider(values.get("access"))
+        return view(**values)
+
+    return gated  # type: ignore[return-value] # wraps() keeps the view's own shape
+
+
+def provider_page(view: View) -> View:
+    """As ``provider_tier`` for pages, which say in a card that the tier is switched off."""
+
+    @wraps(view)
+    def gated(**values: Any) -> Any:  # noqa: ANN401 - as the view
+        if not provider_orgs_are_on():
+            if request.method not in SAFE_METHODS:
+                raise provider_tier_off()
+            return page("orgs/provider_tier.html")
+        _require_provider(values.get("access"))
+        return view(**values)
+
+    return gated  # type: ignore[return-value] # wraps() keeps the view's own shape
+
+
+def _require_provider(access: Access | None) -> None:
+    if access is not None and not access.organization.kind.provides:
+        raise NotFound(f"{access.organization.name} hosts no consultants, so it has no payouts either.", code="NOT_A_PROVIDER")
 
 
 def bookkeeper(view: View) -> View:

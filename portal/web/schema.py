@@ -26,6 +26,9 @@ def _row_id(value: str) -> str:
     return value
 
 
+RowId = Annotated[str, AfterValidator(_row_id)]
+
+
 class In(BaseModel):
     """What comes in, from a form (snake_case) or from JSON (camelCase); unknown fields are refused."""
 
@@ -51,4 +54,4 @@ class PagedQuery(In):
     """
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: Annotated[str, AfterValidator(_row_id)] | None = None
+    cursor: RowId | None = None

@@ -7,6 +7,7 @@ from portal.audit.rules import Action, Via
 from portal.orgs.models import Membership, Organization
 from portal.orgs.rules import Kind, MembershipStatus, Role, Status
 from portal.providers import service as providers
+from portal.providers.models import Consultant
 from portal.providers.schemas import ConsultantIn
 from tests.support import world
 from tests.support.pages import Visitor
@@ -338,7 +339,7 @@ def test_nobody_retires_anothers_plan(shop):
 
 def test_a_consultant_whose_verification_is_gone_sells_nothing(shop):
     with shop.app.app_context(), db.unit_of_work():
-        db.session.get_one(providers.Consultant, shop.plan.consultant_id).verified_at = None
+        db.session.get_one(Consultant, shop.plan.consultant_id).verified_at = None
     learner = as_user(shop, shop.learner)
     assert ids(learner("GET", "/api/plans")) == set()
     refused = shop.checkout()
@@ -491,3 +492,11 @@ def test_on_the_pages_prices_are_rupees_and_a_wrong_one_stands_beside_its_field(
             user.id != shop.company.owner.id,
             user.id == shop.company.owner.id,
         )
+
+
+def test_the_page_offers_each_plan_and_each_consultant_once(app, shop):
+    with app.app_context():
+        world.make_consultant("sita@experts.test")
+    page = shop.client.get(f"/orgs/{shop.company.organization.slug}/book").text
+    assert page.count(f'value="{shop.plan.id}"') == 1
+    assert page.count(f'value="{shop.plan.consultant_id}"') == 1

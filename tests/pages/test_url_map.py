@@ -88,6 +88,8 @@ def test_another_organizations_objects_are_unknown_inside_ones_own(app, scene):
             continue
         tried += 1
         answer = call(client, method, path.replace(scene.organization_id, own.id).replace(f"/{scene.slug}/", "/other/"), headers)
+        if answer.status_code == 501 and "/consultants/" in path:
+            continue  # switched off here; tests/providers ask it while it is on
         if answer.status_code != 404:
             wrong.append(f"{method} {path}: {answer.status_code}")
     assert (wrong, tried > 5) == ([], True)

@@ -111,7 +111,10 @@ def list_refunds() -> ResponseReturnValue:
 @describes(
     body=RefundIn,
     answers={200: RefundedOut},
-    refuses={404: ("PAYMENT_NOT_FOUND",), 409: ("ABOVE_LINE", "ABOVE_WHAT_IS_LEFT", "NOTHING_LEFT", "PAYMENT_NOT_SUCCEEDED")},
+    refuses={
+        404: ("PAYMENT_NOT_FOUND",),
+        409: ("ABOVE_LINE", "ABOVE_WHAT_IS_LEFT", "EARNINGS_PAID_OUT", "NOTHING_LEFT", "PAYMENT_NOT_SUCCEEDED"),
+    },
 )
 def refund() -> ResponseReturnValue:
     """Gives a payment back, whole or in part; what an invoice has billed, by the credit note of the answer."""

@@ -7,12 +7,14 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.billing.rules import GatewayOrderStatus, PaymentMethod, PaymentStatus, RefundStatus
 from portal.db import Base, Identified
+from portal.orgs.rules import EarningsRecipient
 
 
 class Payment(Identified, Base):
     """What a booking costs and how it was covered.
 
     Checkout copies onto it what its invoice line will print, so that billing reads no bookings table.
+    The rates (basis points) by which it is shared out are copied at booking, too; without them nobody earns by it.
     ``billable_to_org_invoice_id`` points at the invoice that bills it. ``claimed_amount`` is ``refunded_amount`` and what
     refunds under way have claimed.
     """
@@ -24,6 +26,13 @@ class Payment(Identified, Base):
         CheckConstraint(
             "claimed_amount <= CASE WHEN payment_method = 'ORG_PREPAID' THEN original_amount ELSE amount END", name="claimed_range"
         ),
+        CheckConstraint(
+            "num_nulls(consultant_id, platform_rate, organization_rate, consultant_rate, earnings_recipient) IN (0, 5) AND "
+            "(platform_rate IS NULL OR (platform_rate + organization_rate + consultant_rate = 10000 "
+            "AND least(platform_rate, organization_rate, consultant_rate) >= 0))",
+            name="rates",
+        ),
+        CheckConstraint("host_organization_id IS NOT NULL OR coalesce(organization_rate, 0) = 0", name="host"),
         Index(
             "ix_payments_unbilled",
             "organization_id",
@@ -56,6 +65,12 @@ class Payment(Identified, Base):
     plan_title: Mapped[str]
     sac_code: Mapped[str]
     session_starts_at: Mapped[datetime]
+    consultant_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("consultants.user_id"))
+    host_organization_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("organizations.id"))
+    platform_rate: Mapped[int | None]
+    organization_rate: Mapped[int | None]
+    consultant_rate: Mapped[int | None]
+    earnings_recipient: Mapped[EarningsRecipient | None] = mapped_column(Enum(EarningsRecipient, native_enum=False, length=12))
 
 
 class Refund(Identified, Base):

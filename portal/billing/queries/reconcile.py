@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from portal import db
+from portal.providers.queries.reconcile import CHECKS as OF_EARNINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ CHECKS = {
 
 _ALL = " UNION ALL ".join(
     f"SELECT '{check}' AS check_name, off.* FROM ({statement}) AS off(organization_id, subject, expected, found)"  # noqa: S608 - ours
-    for check, statement in CHECKS.items()
+    for check, statement in {**CHECKS, **OF_EARNINGS}.items()
 )
 _OF_ONE = "CAST(:organization_id AS uuid) IS NULL OR organization_id = CAST(:organization_id AS uuid)"
 _EVERY = text(f"SELECT * FROM ({_ALL}) AS every WHERE {_OF_ONE} ORDER BY check_name, subject")  # noqa: S608 - as above

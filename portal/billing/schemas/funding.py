@@ -39,7 +39,7 @@ class PaymentOut(Out):
     payment_method: PaymentMethod
     status: PaymentStatus
     organization_id: str | None
-    host_organization_id: str | None = None
+    host_organization_id: str | None
     billable_to_org_invoice_id: str | None
     refunded_amount: int
     created_at: datetime
@@ -143,10 +143,11 @@ class RefundForm(In):
     payment_id: str
     amount: Annotated[int, Field(ge=1, le=HIGHEST_AMOUNT), BeforeValidator(from_rupees)] | None = None
     reason: Annotated[str, StringConstraints(min_length=3, max_length=500)]
+    force_refund: bool = False
 
     def as_refund(self) -> RefundIn:
         """The same as an API client says it."""
-        return RefundIn(payment_id=self.payment_id, amount=self.amount, reason=self.reason)
+        return RefundIn(payment_id=self.payment_id, amount=self.amount, reason=self.reason, force_refund=self.force_refund)
 
 
 class RefundsPageQuery(PagedQuery):

@@ -17,6 +17,9 @@ from portal.orgs import queries as members
 from portal.orgs import service as orgs
 from portal.orgs.models import Organization
 from portal.orgs.rules import MembershipStatus, Role
+from portal.orgs.rules.rates import Rates
+from portal.providers.rules import Terms
+from portal.providers.service import earnings
 
 STAFF = frozenset({PlatformRole.STAFF, PlatformRole.ADMIN})
 
@@ -27,6 +30,7 @@ class Purchase:
 
     price: int
     learner_name: str
+    consultant_id: str
     consultant_name: str
     plan_type: str
     plan_title: str
@@ -64,6 +68,7 @@ def charge_to_card(*, payer: User, purchase: Purchase) -> Payment:
 def _pay(method: PaymentMethod, *, payer: User, purchase: Purchase, organization_id: str | None) -> Payment:
     at = clock.now()
     by_card = method is PaymentMethod.CARD
+    terms = earnings.terms_for(purchase.consultant_id)
     payment = Payment(
         payer_id=payer.id,
         organization_id=organization_id,
@@ -79,10 +84,41 @@ def _pay(method: PaymentMethod, *, payer: User, purchase: Purchase, organization
         plan_title=purchase.plan_title,
         sac_code=purchase.sac_code,
         session_starts_at=purchase.session_starts_at,
+        consultant_id=purchase.consultant_id,
+        host_organization_id=terms.host_organization_id,
+        platform_rate=terms.rates.platform,
+        organization_rate=terms.rates.organization,
+        consultant_rate=terms.rates.consultant,
+        earnings_recipient=terms.recipient,
     )
     db.session.add(payment)
     db.session.flush()
+    if not by_card:
+        _share_out(payment, at=at)
     return payment
+
+
+def succeed(payment: Payment) -> None:
+    """Says that a payment by card, which the caller has locked, came in; whoever gives and hosts the session earns by it."""
+    payment.status, payment.succeeded_at = PaymentStatus.SUCCEEDED, clock.now()
+    db.session.flush()
+    _share_out(payment, at=payment.succeeded_at)
+
+
+def _share_out(payment: Payment, *, at: datetime) -> None:
+    """Shares a payment out by the rates that it was booked at; one that was booked before there were any has none."""
+    if payment.consultant_id is None or payment.platform_rate is None or payment.earnings_recipient is None:
+        return
+    rates = Rates(payment.platform_rate, payment.organization_rate or 0, payment.consultant_rate or 0)
+    sold = earnings.Sold(
+        payment_id=payment.id,
+        consultant_id=payment.consultant_id,
+        gross=payment.original_amount,
+        plan_type=payment.plan_type,
+        title=payment.plan_title,
+        at=at,
+    )
+    earnings.earn(sold, Terms(rates, payment.host_organization_id, payment.earnings_recipient))
 
 
 def locked(payment_id: str) -> Payment | None:

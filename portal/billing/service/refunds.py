@@ -20,6 +20,7 @@ from portal.gateways.payments import GatewayRefused, GatewayUnavailable, RefundO
 from portal.gateways.payments import RefundStatus as GatewayRefundStatus
 from portal.money import Paise, format_inr
 from portal.orgs import service as orgs
+from portal.providers.service import earnings
 
 log = structlog.get_logger()
 
@@ -35,16 +36,17 @@ def refund(data: RefundIn, *, actor: Actor) -> Refund:
 
     Raises:
         NotFound: ``PAYMENT_NOT_FOUND``.
-        Conflict: ``PAYMENT_NOT_SUCCEEDED``, ``NOTHING_LEFT``, ``ABOVE_WHAT_IS_LEFT`` (with ``left``), or ``ABOVE_LINE``: an
-            invoice has billed it, and notes made by hand have credited too much of its line for that.
+        Conflict: ``PAYMENT_NOT_SUCCEEDED``, ``NOTHING_LEFT``, ``ABOVE_WHAT_IS_LEFT`` (with ``left``), ``EARNINGS_PAID_OUT``: what was
+            earned by it was paid out, and nobody forces the refund; or ``ABOVE_LINE``: an invoice has billed it, and notes made by
+            hand have credited too much of its line for that.
     """
     payment = _locked(data.payment_id)
-    return _begin(payment, data.amount, reason=data.reason, actor=actor)
+    return _begin(payment, data.amount, reason=data.reason, actor=actor, force=data.force_refund)
 
 
 def give_back(payment: Payment, *, reason: str) -> Refund:
     """Refunds by itself what was paid for a session that can't take place any more; the caller has locked the payment."""
-    return _begin(payment, None, reason=reason, actor=SYSTEM)
+    return _begin(payment, None, reason=reason, actor=SYSTEM, force=True)
 
 
 def move(refund_id: str) -> bool:
@@ -101,8 +103,9 @@ def _record(refund_id: str, state: RefundState | None) -> bool:
     return row.status is not RefundStatus.PENDING
 
 
-def _begin(payment: Payment, wanted: Paise | None, *, reason: str | None, actor: Actor) -> Refund:
+def _begin(payment: Payment, wanted: Paise | None, *, reason: str | None, actor: Actor, force: bool) -> Refund:
     amount = _claim(payment, wanted)
+    earnings.require_reversible(payment.id, force=force)
     row = Refund(
         payment_id=payment.id,
         amount=amount,
@@ -161,3 +164,4 @@ def _succeed(row: Refund, payment: Payment) -> None:
     row.finished_at = clock.now()
     payment.refunded_amount += row.amount
     db.session.flush()
+    earnings.reverse(payment.id, refund_id=row.id, refunded=payment.refunded_amount)

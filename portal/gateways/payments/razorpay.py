@@ -77,7 +77,7 @@ class Razorpay:
             "callback_url": order.return_url,
             "callback_method": "get",
         }
-        with _Client(self._auth, self._api_base, self._timeout) as client:
+        with Client(self._auth, self._api_base, self._timeout) as client:
             try:
                 link = client.payment_link.create(asked)
             except GatewayRefused:  # its words for a reference that exists aren't documented: look, whatever it said
@@ -90,13 +90,13 @@ class Razorpay:
     def order_state(self, order_id: str) -> OrderState:
         """How the link stands."""
         refuse_inside_transaction()
-        with asking(), _Client(self._auth, self._api_base, self._timeout) as client:
+        with asking(), Client(self._auth, self._api_base, self._timeout) as client:
             return _state(client, client.payment_link.fetch(order_id))
 
     def cancel(self, order_id: str) -> OrderState:
         """Cancels the link; Razorpay refuses to when it has ended before, so then it is asked how."""
         refuse_inside_transaction()
-        with _Client(self._auth, self._api_base, self._timeout) as client:
+        with Client(self._auth, self._api_base, self._timeout) as client:
             try:
                 return _state(client, client.payment_link.cancel(order_id))
             except GatewayRefused:
@@ -110,7 +110,7 @@ class Razorpay:
         """Refunds the payment, unless a refund with our key is there already."""
         refuse_inside_transaction()
         asked = {"amount": order.amount, "speed": "normal", "receipt": order.key, "notes": {"key": order.key}}
-        with _Client(self._auth, self._api_base, self._timeout) as client:
+        with Client(self._auth, self._api_base, self._timeout) as client:
             found = _refund_by_key(client, order)
             if found is None:
                 found = client.payment.refund(order.payment_ref, asked, headers={"X-Refund-Idempotency": order.key})
@@ -119,7 +119,7 @@ class Razorpay:
     def refund_state(self, order: RefundOrder, ref: str | None) -> RefundState:
         """How the refund stands."""
         refuse_inside_transaction()
-        with asking(), _Client(self._auth, self._api_base, self._timeout) as client:
+        with asking(), Client(self._auth, self._api_base, self._timeout) as client:
             found = _refund_by_key(client, order) if ref is None else client.refund.fetch(ref)
             return RefundState(RefundStatus.PENDING, None, "") if found is None else _refund_state(found)
 
@@ -176,7 +176,7 @@ class _Session(requests.Session):
         raise GatewayUnavailable(f"Razorpay answered {status}.")
 
 
-class _Client:
+class Client:
     """Razorpay's client for one act: its connections are closed afterwards, and no two threads share them."""
 
     def __init__(self, auth: tuple[str, str], api_base: str, timeout: tuple[float, float]) -> None:

@@ -96,7 +96,7 @@ class Stripe:
         }
         if order.payer_email:
             params["customer_email"] = order.payer_email
-        with _answering():
+        with answering():
             session = self._client.v1.checkout.sessions.create(params, {"idempotency_key": f"order-{order.key}"})
         if not session.url:
             raise GatewayRefused("Stripe says that this order has ended.")
@@ -105,14 +105,14 @@ class Stripe:
     def order_state(self, order_id: str) -> OrderState:
         """How the session stands."""
         refuse_inside_transaction()
-        with asking(), _answering():
+        with asking(), answering():
             return _state(self._client.v1.checkout.sessions.retrieve(order_id))
 
     def cancel(self, order_id: str) -> OrderState:
         """Expires the session; Stripe refuses to when it has ended before, so then it is asked how."""
         refuse_inside_transaction()
         try:
-            with _answering():
+            with answering():
                 return _state(self._client.v1.checkout.sessions.expire(order_id))
         except GatewayRefused:
             state = self.order_state(order_id)
@@ -126,7 +126,7 @@ class Stripe:
         found = self._refund_by_key(order)
         if found is not None:
             return _refund_state(found)
-        with _answering():
+        with answering():
             return _refund_state(
                 self._client.v1.refunds.create(
                     {"payment_intent": order.payment_ref, "amount": order.amount, "metadata": {"key": order.key}},
@@ -137,7 +137,7 @@ class Stripe:
     def refund_state(self, order: RefundOrder, ref: str | None) -> RefundState:
         """How the refund stands."""
         refuse_inside_transaction()
-        with asking(), _answering():
+        with asking(), answering():
             found = self._refund_by_key(order) if ref is None else self._client.v1.refunds.retrieve(ref)
         return RefundState(RefundStatus.PENDING, None, "") if found is None else _refund_state(found)
 
@@ -157,13 +157,13 @@ class Stripe:
         return Event(id=event_id, type=kind, order_id=order_id, refund_key=refund_key)
 
     def _refund_by_key(self, order: RefundOrder) -> stripe.Refund | None:
-        with _answering():
+        with answering():
             refunds = self._client.v1.refunds.list({"payment_intent": order.payment_ref, "limit": 100}).auto_paging_iter()
             return next((refund for refund in refunds if refund.metadata and refund.metadata.to_dict().get("key") == order.key), None)
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
     """Stripe's errors in the words of the contract."""
     try:
         yield

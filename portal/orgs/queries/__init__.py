@@ -184,13 +184,22 @@ def highest_custom_rate(organization_id: str) -> int:
 
 def owner_emails(organization_id: str) -> Sequence[str]:
     """The addresses of the active owners."""
+    return _emails_of(organization_id, Role.ORG_OWNER)
+
+
+def admin_emails(organization_id: str) -> Sequence[str]:
+    """The addresses of the active owners and admins."""
+    return _emails_of(organization_id, Role.ORG_OWNER, Role.ORG_ADMIN)
+
+
+def _emails_of(organization_id: str, *roles: Role) -> Sequence[str]:
     statement = (
         select(User.email)
         .join(Membership, Membership.user_id == User.id)
         .where(
             Membership.organization_id == organization_id,
             Membership.status == MembershipStatus.ACTIVE,
-            Membership.role == Role.ORG_OWNER,
+            Membership.role.in_(roles),
         )
         .order_by(User.email)
     )

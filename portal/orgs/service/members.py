@@ -222,7 +222,9 @@ def _settle(membership: Membership, *, at: datetime, joined: bool = False) -> No
     holds = membership.role is Role.ORG_LEARNER and membership.status is MembershipStatus.ACTIVE
     membership.seat_assigned_at = (membership.seat_assigned_at or at) if holds else None
     if joined:
-        membership.joined_at = at
+        membership.joined_at, membership.approved_at = at, None
+    if membership.role is Role.ORG_CONSULTANT and membership.status is MembershipStatus.ACTIVE:
+        membership.approved_at = membership.approved_at or at
 
 
 def _record(plan: Plan, *, organization: Organization, actor: Actor) -> None:

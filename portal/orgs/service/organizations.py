@@ -86,8 +86,7 @@ def open_for_business(organization: Organization, *, owner: User, actor: Actor) 
 
 def lock(organization_id: str) -> Organization:
     """The organization's row, locked until the transaction ends, so that seats and limits are counted one at a time."""
-    statement = select(Organization).where(Organization.id == organization_id).with_for_update().execution_options(populate_existing=True)
-    return db.session.scalars(statement).one()
+    return _held(organization_id, alone=True)
 
 
 def lock_open(organization_id: str) -> Organization:
@@ -179,7 +178,8 @@ def _charges_alone(first_payment_at: datetime | None, mode: BillingMode | None, 
 
 
 def _held(organization_id: str, *, alone: bool) -> Organization:
-    statement = select(Organization).where(Organization.id == organization_id).with_for_update(read=not alone)
+    # FOR NO KEY UPDATE: rows that only refer to the organization (earnings of a host, mails) needn't wait, and so can't deadlock.
+    statement = select(Organization).where(Organization.id == organization_id).with_for_update(read=not alone, key_share=alone)
     return db.session.scalars(statement.execution_options(populate_existing=True)).one()
 
 

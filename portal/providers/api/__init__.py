@@ -1,0 +1,1 @@
+"""JSON of consultants, earnings, accounts and payouts."""

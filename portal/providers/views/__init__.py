@@ -1,0 +1,1 @@
+"""Pages of consultants, earnings, accounts and payouts."""
