@@ -10,7 +10,7 @@ from portal.accounts.queries import user_of_session
 from portal.accounts.rules import SESSION_LASTS
 from portal.cli import register_commands
 from portal.features import BLUEPRINTS
-from portal.gateways import files, mail, payments
+from portal.gateways import dns, files, mail, payments
 from portal.home.views import shell
 from portal.operations.service import configure_logging
 from portal.web import errors, filters, forms, security, templates, transactions
@@ -41,6 +41,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     mail.connect(settings.mail_location, sender=settings.mail_from, timeout_seconds=settings.mail_timeout_seconds)
     files.connect(settings.files_location, endpoint_url=settings.files_endpoint_url)
     payments.connect(settings)
+    dns.connect()
     transactions.init_app(app)
     security.init_app(app, settings)
     errors.init_app(app)

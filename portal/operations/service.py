@@ -16,6 +16,7 @@ from portal.invites import queries as invites
 from portal.operations.models import JobRun
 from portal.orgs import queries as orgs
 from portal.sandbox import queries as sandbox
+from portal.sso import queries as sso
 
 AT_ONCE = 500
 A_WHILE = timedelta(minutes=2)
@@ -38,6 +39,7 @@ def sweep() -> Json:
         "billing-archive-invoice": billing.invoices_to_archive(at - A_WHILE, limit=AT_ONCE),
         "billing-archive-credit-note": billing.notes_to_archive(at - A_WHILE, limit=AT_ONCE),
         "billing-build-archive": billing.archives_to_build(at, limit=AT_ONCE),
+        "sso-send-notice": sso.notices_to_deliver(at, limit=AT_ONCE),
         "sandbox-send-webhook": sandbox.webhooks_to_send(limit=AT_ONCE),
     }
     for name, ids in rung.items():

@@ -1,8 +1,10 @@
 """Security headers, CSRF tokens and rate limits."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
+from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request, session
 from flask_limiter import Limiter
 from flask_login import current_user
 from flask_wtf import CSRFProtect
@@ -26,7 +28,7 @@ def _caller() -> str:
 
 def tried_account() -> str:
     """What the sign-in limit per account counts by: the address that is being tried, in a form or in JSON."""
-    body = request.get_json(silent=True) if request.is_json else request.form
+    body = request.args if request.method == "GET" else request.get_json(silent=True) if request.is_json else request.form
     email = body.get("email", "") if isinstance(body, Mapping) else ""
     return f"account:{str(email).strip().lower()}"
 
@@ -43,6 +45,13 @@ csrf = CSRFProtect()
 limiter = Limiter(key_func=_caller, strategy="moving-window")
 sign_in_limit = limiter.limit(SIGN_IN_PER_ADDRESS, key_func=lambda: f"address:{client_address()}")
 account_limit = limiter.shared_limit(SIGN_IN_PER_ACCOUNT, scope="account", key_func=tried_account)
+# A whole office signs in from one address, so what identity providers send counts only when it is refused.
+refusal_limit = limiter.limit(
+    SIGN_IN_PER_ADDRESS,
+    key_func=lambda: f"address:{client_address()}",
+    deduct_when=lambda response: response.status_code >= HTTPStatus.BAD_REQUEST,
+)
+SLO_ORIGIN = "slo_origin"
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -68,17 +77,34 @@ def init_app(app: Flask, settings: Settings) -> None:
     csrf.init_app(app)
     limiter.init_app(app)
     hsts = f"max-age={ONE_YEAR}; includeSubDomains" if settings.is_https else ""
-    policy = CONTENT_SECURITY_POLICY.format(form_action=" ".join(("'self'", *form_origins())))
-    app.after_request(lambda response: _headers(response, policy=policy, hsts=hsts))
+    gateways = form_origins()
+    app.after_request(lambda response: _headers(response, origins=gateways, hsts=hsts))
+
+
+def allow_forms_to(url: str) -> None:
+    """Lets the forms of the present page lead to another company's address: browsers refuse it otherwise, redirects included."""
+    g.form_origins = (*g.get("form_origins", ()), origin_of(url))
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address, as a policy names them."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _form_action(response: Response, gateways: tuple[str, ...]) -> str:
+    """Where forms may lead: here, to payment providers, and for who came by single sign-on to where signing out leads."""
+    known = session.get(SLO_ORIGIN) if response.mimetype == "text/html" else None
+    return " ".join(("'self'", *gateways, *g.get("form_origins", ()), *((known,) if known else ())))
 
 
 def _limits_address(redis_url: str) -> str:
     return redis_url.replace("unix://", "redis+unix://", 1) if redis_url.startswith("unix://") else redis_url
 
 
-def _headers(response: Response, *, policy: str, hsts: str) -> Response:
+def _headers(response: Response, *, origins: tuple[str, ...], hsts: str) -> Response:
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", policy)
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY.format(form_action=_form_action(response, origins)))
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")

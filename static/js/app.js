@@ -202,3 +202,23 @@ function settle() {
 
 settle();
 focusError(document);
+
+// ── Values to copy, and forms that only carry something on ────────────────────────────────────────────────────────
+
+document.addEventListener("click", async ({ target }) => {
+  const button = target instanceof Element ? target.closest("[data-copies]") : null;
+  const field = button && document.getElementById(button.dataset.copies);
+  if (!field) return;
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+  } catch {
+    return; // what is selected can be copied by hand
+  }
+  const label = button.querySelector("span");
+  const before = label.innerHTML;
+  label.textContent = "Copied";
+  setTimeout(() => { label.innerHTML = before; }, 2000);
+});
+
+document.querySelector("form[data-submit-at-once]")?.requestSubmit();

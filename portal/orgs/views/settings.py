@@ -298,6 +298,7 @@ def tabs(access: Access) -> list[dict[str, Any]]:
         ("Organization", "settings.show", Role.ORG_ADMIN),
         ("Branding", "settings.show_branding", Role.ORG_ADMIN),
         ("Billing", "settings.show_billing", Role.ORG_ADMIN),
+        ("Single sign-on", "sso_settings.show", Role.ORG_OWNER),
         ("Audit log", "audit_log.index", Role.ORG_ADMIN),
         ("Danger zone", "settings.danger", Role.ORG_OWNER),
     ]
@@ -318,6 +319,8 @@ def _is_here(endpoint: str) -> bool:
         "settings.transfer": "settings.danger",
         "settings.deactivate": "settings.danger",
     }
+    if here.startswith("sso_settings."):
+        return endpoint == "sso_settings.show"
     return parents.get(here, here) == endpoint
 
 
