@@ -38,7 +38,9 @@ def _group_roles(value: object) -> object:
 
 
 GroupRoles = Annotated[
-    dict[Annotated[str, StringConstraints(min_length=1, max_length=256)], Role], Field(max_length=MOST_GROUPS), BeforeValidator(_group_roles)
+    dict[Annotated[str, StringConstraints(min_length=1, max_length=256)], Role],
+    Field(max_length=MOST_GROUPS),
+    BeforeValidator(_group_roles),
 ]
 ClaimName = Annotated[str, StringConstraints(max_length=256)]
 Text = Annotated[str, StringConstraints(max_length=1_000_000)]

@@ -42,9 +42,7 @@ class SeenMessage(Base):
     __tablename__ = "sso_seen_messages"
     __table_args__ = (Index("ix_sso_seen_messages_expires_at", "expires_at"),)
 
-    connection_id: Mapped[str] = mapped_column(
-        Uuid(as_uuid=False), ForeignKey("sso_connections.id", ondelete="CASCADE"), primary_key=True
-    )
+    connection_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("sso_connections.id", ondelete="CASCADE"), primary_key=True)
     message_id: Mapped[str] = mapped_column(primary_key=True)
     expires_at: Mapped[datetime]
 

@@ -80,7 +80,7 @@ def way_in(domain: str) -> WayIn | None:
             Connection.provider_id,
             Organization.id.label("organization_id"),
             Organization.name,
-            func.coalesce(SsoSettings.is_enforced, False).label("is_enforced"),  # noqa: FBT003 - an SQL literal
+            func.coalesce(SsoSettings.is_enforced, False).label("is_enforced"),
         )
         .select_from(Domain)
         .join(Organization, Organization.id == Domain.organization_id)

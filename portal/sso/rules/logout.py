@@ -99,7 +99,7 @@ def _check_query(fields: Mapping[str, str], query_string: str, *, kind: str, our
 
 def _check_envelope(root: Any, *, tag: str, theirs: IdentityProvider) -> None:  # noqa: ANN401 - lxml has no types
     """The signature inside a posted message: one, of the whole message."""
-    signatures = list(root.iter(f"{{{Names.NS_DS}}}Signature"))
+    signatures = root.xpath("//ds:Signature", namespaces=Names.NSMAP)
     if len(signatures) != 1 or signatures[0].getparent() is not root:
         raise Refused(Reason.BAD_SIGNATURE, f"{len(signatures)} signatures")
     path = f"/samlp:{tag}/ds:Signature"

@@ -129,17 +129,22 @@ def screen(root: Any) -> None:  # noqa: ANN401 - lxml has no types
     ids = [value for name in ("ID", "Id", "id") for value in root.xpath(f"//@{name}")]
     if len(ids) != len(set(ids)):
         raise Refused(Reason.MALFORMED, "an ID that stands twice")
-    for signature in root.iter(f"{{{Names.NS_DS}}}Signature"):
-        references = list(signature.iter(f"{{{Names.NS_DS}}}Reference"))
+    for signature in _all(root, "ds:Signature"):
+        references = _all(signature, "ds:Reference")
         if len(references) != 1 or references[0].get("URI") != f"#{signature.getparent().get('ID')}":
             raise Refused(Reason.BAD_SIGNATURE, "a signature that isn't about its parent alone")
     for kind, allowed in ALLOWED.items():
-        for element in root.iter(f"{{{Names.NS_DS}}}{kind}", f"{{{Names.NS_XENC}}}{kind}"):
+        for element in (*_all(root, f"ds:{kind}"), *_all(root, f"xenc:{kind}")):
             inside = element.getparent().tag == f"{{{Names.NS_XENC}}}EncryptionMethod"
             if element.get("Algorithm") not in (IN_ENCRYPTION if inside else allowed):
                 raise Refused(Reason.WEAK_ALGORITHM, str(element.get("Algorithm")))
-    if next(root.iter(f"{{{Names.NS_XENC}}}CipherReference"), None) is not None:
+    if _all(root, "xenc:CipherReference"):
         raise Refused(Reason.MALFORMED, "a CipherReference")
+
+
+def _all(root: Any, name: str) -> list[Any]:  # noqa: ANN401 - lxml has no types
+    found: list[Any] = root.xpath(f"descendant-or-self::{name}", namespaces=Names.NSMAP)
+    return found
 
 
 def instant(text: str | None, *, what: str) -> datetime:
@@ -149,11 +154,11 @@ def instant(text: str | None, *, what: str) -> datetime:
         Refused: There is none, or it isn't one.
     """
     try:
-        if not text or not INSTANT.match(text):
-            raise ValueError
-        found = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text) if text and INSTANT.match(text) else None
     except ValueError:
-        raise Refused(Reason.MALFORMED, f"{what} is {text!r}") from None
+        found = None
+    if found is None:
+        raise Refused(Reason.MALFORMED, f"{what} is {text!r}")
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 

@@ -85,7 +85,7 @@ def verify(saml_response: str, *, ours: ServiceProvider, theirs: IdentityProvide
     settings = library_settings(ours, theirs)
     try:
         response = _Response(settings, base64.b64encode(xml))
-    except Exception as error:  # xmlsec's errors have no common class with lxml's and the library's
+    except Exception as error:  # noqa: BLE001 - errors of xmlsec, lxml and the library have no class in common
         raise Refused(Reason.UNDECRYPTABLE, f"{type(error).__name__}: {error}") from None
     document = response.get_xml_document()
     if response.encrypted:

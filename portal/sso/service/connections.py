@@ -68,9 +68,7 @@ def create(data: ProviderIn, *, organization: Organization, actor: Actor, fetche
     with db.refused_by({"uq_sso_connections_organization_id_provider_id": taken}):
         db.session.add(connection)
     _set(connection, data, organization=organization, fetched=fetched)
-    audit.record(
-        actor, Action.SSO_CONNECTION_CREATED, _about(connection), organization_id=organization.id, after=_facts(connection)
-    )
+    audit.record(actor, Action.SSO_CONNECTION_CREATED, _about(connection), organization_id=organization.id, after=_facts(connection))
     return connection
 
 
@@ -189,7 +187,7 @@ def _by_hand(config_: SamlConfigIn, *, plain_http: bool) -> Published:
 
 def _names(names: Mapping[str, str]) -> Json:
     if strange := names.keys() - set(FIELDS):
-        sentence = f"There is no field {sorted(strange)[0]}. The fields are {', '.join(FIELDS)}."
+        sentence = f"There is no field {min(strange)}. The fields are {', '.join(FIELDS)}."
         raise Invalid(sentence, details={"attribute_names": [sentence]})
     return {field: name for field, name in names.items() if name}
 

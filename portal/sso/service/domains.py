@@ -176,13 +176,9 @@ def _lose(domain: Domain) -> None:
     domain.verified_at = None
     domain.missed = 0
     domain.check_due_at = None
-    audit.record(
-        SYSTEM, Action.SSO_DOMAIN_LOST, _about(domain), organization_id=domain.organization_id, before={"domain": domain.domain}
-    )
+    audit.record(SYSTEM, Action.SSO_DOMAIN_LOST, _about(domain), organization_id=domain.organization_id, before={"domain": domain.domain})
     about = f"domain:{domain.id}:{clock.now():%Y%m%d}"
-    tell_owners(
-        domain.organization_id, Subject.DOMAIN_LOST, about=about, facts={"domain": domain.domain, "txtRecord": domain.txt_record}
-    )
+    tell_owners(domain.organization_id, Subject.DOMAIN_LOST, about=about, facts={"domain": domain.domain, "txtRecord": domain.txt_record})
 
 
 def _give_way(domain: str) -> None:

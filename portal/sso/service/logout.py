@@ -49,9 +49,7 @@ def ask(token: str) -> Sent | None:
     connection = queries.party(session.connection_id) if session else None
     if session is None or connection is None:
         return None
-    subject = Subject(
-        session.name_id, session.name_id_format, session.name_qualifier, session.sp_name_qualifier, session.session_index
-    )
+    subject = Subject(session.name_id, session.name_id_format, session.name_qualifier, session.sp_name_qualifier, session.session_index)
     try:
         sent = logout_request(subject, ours=parties.ours(connection), theirs=parties.theirs(connection))
     except Conflict:
@@ -61,9 +59,7 @@ def ask(token: str) -> Sent | None:
     return sent
 
 
-def receive(
-    connection_id: str, read: Callable[[], Mapping[str, str]], *, binding: Binding, query_string: str, visit: Visit
-) -> LoggedOut:
+def receive(connection_id: str, read: Callable[[], Mapping[str, str]], *, binding: Binding, query_string: str, visit: Visit) -> LoggedOut:
     """Takes a logout message: a request of the identity provider, or its answer to ours. Nothing in it can make this raise."""
     connection = queries.party(connection_id)
     if connection is None:
@@ -75,7 +71,7 @@ def receive(
         return _take(progress, fields, binding=binding, query_string=query_string)
     except Refused as error:
         refusal = error
-    except Exception as error:  # noqa: BLE001 - whatever a message brings about, its sender sees the one plain page
+    except Exception as error:
         log.exception("sso.broken", connection=connection.id)
         refusal = Refused(Reason.BROKEN, type(error).__name__)
     db.abandon()
@@ -107,9 +103,7 @@ def _take(progress: Progress, fields: Mapping[str, str], *, binding: Binding, qu
 
 def _end_sessions(connection: Connection, message: LogoutMessage) -> str | None:
     """Ends the sessions that a request names, by the server's own index: cookies may not have come along."""
-    named = select(SsoSession.login_session_id).where(
-        SsoSession.connection_id == connection.id, SsoSession.name_id == message.name_id
-    )
+    named = select(SsoSession.login_session_id).where(SsoSession.connection_id == connection.id, SsoSession.name_id == message.name_id)
     if message.session_indexes:
         named = named.where(SsoSession.session_index.in_(message.session_indexes))
     statement = (

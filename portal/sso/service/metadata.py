@@ -108,7 +108,9 @@ def check_certificates() -> int:
 def _take(connection: Connection, found: bytes, *, url: str) -> None:
     published = read_metadata(found, now=clock.now(), plain_http=parties.plain_http())
     if published.entity_id != connection.idp_entity_id:
-        raise Invalid(f"It is about another identity provider now ({published.entity_id[:100]}). Set the connection up anew if that is right.")
+        raise Invalid(
+            f"It is about another identity provider now ({published.entity_id[:100]}). Set the connection up anew if that is right."
+        )
     before = sorted(row.fingerprint for row in connection.certificates)
     connections.publish(connection, published, url=url, by_itself=True)
     after = sorted(row.fingerprint for row in connection.certificates)

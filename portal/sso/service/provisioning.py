@@ -1,6 +1,5 @@
 """Turning an asserted person into a user who may come in."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from portal import clock, db
@@ -93,12 +92,11 @@ def bring_in(claims: Claims, *, connection: Connection) -> Found:
 
 def _terms(connection: Connection, *, joins: bool) -> Terms:
     organization = connection.organization
-    roles: Mapping[str, str] = connection.group_roles
     return Terms(
         takes_members=organization.status in {Status.ACTIVE, Status.PENDING_VERIFICATION},
         seats_left=orgs_queries.seats(organization).left if joins and organization.seats_total is not None else None,
         default_role=wanted(organization).default_role if joins else Role.ORG_LEARNER,
-        group_roles={group: Role(role) for group, role in roles.items()},
+        group_roles={group: Role(role) for group, role in connection.group_roles.items()},
     )
 
 

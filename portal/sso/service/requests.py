@@ -98,7 +98,7 @@ def use(request_id: str, connection: Connection, *, purposes: tuple[Purpose, ...
     )
     if browser is not None:
         statement = statement.where(SsoRequest.browser_hash == crypto.hash_token(browser))
-    used = db.session.scalar(statement.values(used_at=at).returning(SsoRequest))
+    used: SsoRequest | None = db.session.scalar(statement.values(used_at=at).returning(SsoRequest))
     if used is not None:
         return used
     found = queries.request(request_id, connection.id)

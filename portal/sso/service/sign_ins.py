@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from portal import clock, db
 from portal.accounts import service as accounts
@@ -96,7 +96,7 @@ def receive(connection_id: str, read: Read, *, visit: Visit) -> Outcome:
         return _take(progress, fields)
     except Refused as error:
         refusal = error
-    except Exception as error:  # noqa: BLE001 - whatever a message brings about, its sender sees the one plain page
+    except Exception as error:
         log.exception("sso.broken", connection=connection.id)
         refusal = Refused(Reason.BROKEN, type(error).__name__)
     return _refuse(progress, refusal)
@@ -228,7 +228,7 @@ def _report(progress: Progress, found: Found) -> Outcome:
 
 def _refuse(progress: Progress, refusal: Refused) -> Outcome:
     db.abandon()
-    if progress.kind is Kind.SIGN_IN and progress.request_id is None:
+    if progress.kind is Kind.SIGN_IN and progress.request_id is None and refusal.reason is not Reason.BROKEN:
         _find_test(progress)
     record_refusal(progress, refusal)
     told = _found(progress, outcome="REFUSED", refusal=refusal) if progress.kind is Kind.TEST else None
@@ -269,7 +269,7 @@ def _found(progress: Progress, *, outcome: str, refusal: Refused | None = None, 
     }
 
 
-def _seen(connection: Connection, message_id: str):  # noqa: ANN202 - SQLAlchemy's own Insert
+def _seen(connection: Connection, message_id: str) -> Insert:
     row = {"connection_id": connection.id, "message_id": message_id, "expires_at": clock.now() + SEEN_LASTS}
     return insert(SeenMessage).values(**row).on_conflict_do_nothing()
 

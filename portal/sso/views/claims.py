@@ -32,7 +32,9 @@ def index() -> ResponseReturnValue:
         "sso/claims.html",
         block="claim_list",
         wanted=wanted,
-        views=[{"label": label, "url": url(state=state, page=1), "is_current": state == wanted.state, "count": None} for state, label in views],
+        views=[
+            {"label": label, "url": url(state=state, page=1), "is_current": state == wanted.state, "count": None} for state, label in views
+        ],
         claims=found[:PAGE_SIZE],
         previous_url=url(page=wanted.page - 1) if wanted.page > 1 else "",
         next_url=url(page=wanted.page + 1) if len(found) > PAGE_SIZE else "",

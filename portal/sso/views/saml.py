@@ -85,7 +85,9 @@ def slo(connection_id: str) -> ResponseReturnValue:
         return _refused(outcome.reason, None)
     if outcome.answer is not None:
         return carried(outcome.answer)
-    toast("You are signed out, here and at your company." if outcome.is_done else "You are signed out here. Your company kept you signed in.")
+    toast(
+        "You are signed out, here and at your company." if outcome.is_done else "You are signed out here. Your company kept you signed in."
+    )
     return redirect_to("signin.signin")
 
 

@@ -109,7 +109,8 @@ def log(access: Access) -> ResponseReturnValue:
     found = queries.attempts(access.organization.id, refused=wanted.refused, limit=PAGE_SIZE + 1, cursor=wanted.cursor)
     more = len(found) > PAGE_SIZE
     slug = access.organization.slug
-    kept = {"refused": "true"} if wanted.refused else {}
+    kept: dict[str, Any] = {"refused": "true"} if wanted.refused else {}
+    views: list[tuple[str, dict[str, Any], bool]] = [("All", {}, False), ("Refused", {"refused": "true"}, True)]
     return page(
         "sso/log.html",
         block="attempt_list",
@@ -117,8 +118,13 @@ def log(access: Access) -> ResponseReturnValue:
         organization=access.organization,
         tabs=tabs(access),
         views=[
-            {"label": label, "url": url_for("sso_settings.log", slug=slug, **values), "is_current": refused == wanted.refused, "count": None}
-            for label, values, refused in (("All", {}, False), ("Refused", {"refused": "true"}, True))
+            {
+                "label": label,
+                "url": url_for("sso_settings.log", slug=slug, **values),
+                "is_current": refused == wanted.refused,
+                "count": None,
+            }
+            for label, values, refused in views
         ],
         attempts=found[:PAGE_SIZE],
         next_url=url_for("sso_settings.log", slug=slug, cursor=found[PAGE_SIZE - 1].id, **kept) if more else "",
@@ -302,7 +308,7 @@ def _page(
 
 def _connection_page(access: Access, found: Connection, *, status: int = 200, **forms: Form[Any]) -> ResponseReturnValue:
     manual = {"issuer": found.idp_entity_id or "", "entry_point": found.idp_sso_url or "", "slo_url": found.idp_slo_url or ""}
-    fresh = {
+    fresh: dict[str, Any] = {
         "xml": Form(MetadataXmlIn, prefix="xml"),
         "url": Form(MetadataUrlIn, {"metadata_url": found.metadata_url or ""}, prefix="url"),
         "manual": Form(ManualIn, manual, prefix="manual"),
