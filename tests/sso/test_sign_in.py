@@ -1,12 +1,6 @@
 """Signing in by an identity provider's answer: who comes in, as what, and who doesn't."""
 
-import pytest
-
-from portal import db
-from portal.orgs.models import Organization
 from portal.orgs.rules import MembershipStatus, Role
-from tests.support import world
-from tests.support.lint import problems
 
 
 def test_the_first_sign_in_makes_the_account_and_the_membership_and_the_second_finds_them(acme):

@@ -1,4 +1,4 @@
-"""An identity provider of the tests' own making: answers in the shape of any vendor, signed by keys that it makes, and bent as an attacker bends them.
+"""An identity provider of the tests' own making: answers in the shape of any vendor, signed by its keys, and bent as attackers do.
 
 What is emulated here is the shape of messages (``tests/sso/vendor_profiles.json`` says how each is known); real identity providers are
 in ``tests/support/real_idps.py``.
@@ -173,7 +173,7 @@ class Provider:
         audience = value("audience", us.entity_id)
         restriction = f"<{a}AudienceRestriction><{a}Audience>{_text(audience)}</{a}Audience></{a}AudienceRestriction>" if audience else ""
         claims = "".join(
-            f"<{a}Attribute Name=\"{_text(name)}\"{attribute('NameFormat', profile['attr_nameformat'])}>"
+            f'<{a}Attribute Name="{_text(name)}"{attribute("NameFormat", profile["attr_nameformat"])}>'
             + "".join(f"<{a}AttributeValue{_typed(profile)}>{_text(one)}</{a}AttributeValue>" for one in values)
             + f"</{a}Attribute>"
             for name, values in (attributes if attributes is not None else self._attributes(who)).items()
@@ -188,7 +188,7 @@ class Provider:
         return (
             f'<{p}Response xmlns:{prefixes[0]}="{SAMLP}" ID="{number}r{now.timestamp():.0f}" Version="2.0" IssueInstant="{stamp(0)}"'
             f"{attribute('Destination', value('destination', us.acs_url))}{attribute('InResponseTo', value('envelope_to', to))}>"
-            f"{issuer_xml.format(declare)}<{p}Status><{p}StatusCode Value=\"{status}\"/></{p}Status>"
+            f'{issuer_xml.format(declare)}<{p}Status><{p}StatusCode Value="{status}"/></{p}Status>'
             f'<{a}Assertion {declare} ID="{identifier}" Version="2.0" IssueInstant="{value("issued", stamp(0))}">{issuer_xml.format("")}'
             f"<{a}Subject><{a}NameID{attribute('Format', value('name_id_format', profile['nameid_format']))}>{_text(shown_name)}</{a}NameID>"
             f'<{a}SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer">{confirmation}</{a}SubjectConfirmation></{a}Subject>'
@@ -196,7 +196,8 @@ class Provider:
             f"{attribute('NotOnOrAfter', value('conditions_until', until))}>{restriction}</{a}Conditions>"
             f'<{a}AuthnStatement AuthnInstant="{stamp(0)}"{attribute("SessionIndex", value("session_index", f"s{self.made}"))}'
             f"{attribute('SessionNotOnOrAfter', value('session_until', None))}>"
-            f"<{a}AuthnContext><{a}AuthnContextClassRef>{profile['class_ref']}</{a}AuthnContextClassRef></{a}AuthnContext></{a}AuthnStatement>"
+            f"<{a}AuthnContext><{a}AuthnContextClassRef>{profile['class_ref']}</{a}AuthnContextClassRef></{a}AuthnContext>"
+            f"</{a}AuthnStatement>"
             f"{statement}</{a}Assertion></{p}Response>"
         )
 
@@ -210,8 +211,9 @@ class Provider:
         now = datetime.now(UTC) + self.clock
         self.made += 1
         index = f"<samlp:SessionIndex>{_text(session_index)}</samlp:SessionIndex>" if session_index else ""
+        identifier = changes.get("id", f"_lr{self.made}x{now.timestamp():.0f}")
         return (
-            f'<samlp:LogoutRequest xmlns:samlp="{SAMLP}" xmlns:saml="{SAML}" ID="{changes.get("id", f"_lr{self.made}x{now.timestamp():.0f}")}" '
+            f'<samlp:LogoutRequest xmlns:samlp="{SAMLP}" xmlns:saml="{SAML}" ID="{identifier}" '
             f'Version="2.0" IssueInstant="{changes.get("issued", now.strftime("%Y-%m-%dT%H:%M:%SZ"))}" '
             f'Destination="{changes.get("destination", us.slo_url)}">'
             f"<saml:Issuer>{_text(changes.get('issuer', self.entity_id))}</saml:Issuer>"
@@ -280,9 +282,7 @@ def encrypt(assertion, certificate: str) -> None:
     wrapper = etree.Element(f"{{{SAML}}}EncryptedAssertion", nsmap={"saml": SAML})
     assertion.getparent().replace(assertion, wrapper)
     wrapper.append(assertion)
-    data = xmlsec.template.encrypted_data_create(
-        wrapper, xmlsec.Transform.AES256, type=xmlsec.EncryptionType.ELEMENT, ns="xenc"
-    )
+    data = xmlsec.template.encrypted_data_create(wrapper, xmlsec.Transform.AES256, type=xmlsec.EncryptionType.ELEMENT, ns="xenc")
     xmlsec.template.encrypted_data_ensure_cipher_value(data)
     info = xmlsec.template.encrypted_data_ensure_key_info(data, ns="ds")
     key = xmlsec.template.add_encrypted_key(info, xmlsec.Transform.RSA_OAEP)
