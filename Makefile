@@ -13,7 +13,8 @@ wheels_only := --only-binary lxml --only-binary xmlsec
 
 # Debian's packages: for PDFs (WeasyPrint's libraries; DejaVu and Lohit hold the rupee sign and Devanagari), and for tests.
 pdf_packages := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core fonts-lohit-deva
-test_packages := chromium poppler-utils qpdf
+# SimpleSAMLphp and xmlsec1 are identity providers of the single sign-on tests (its package wants a web server; RUNLEVEL=1 keeps that from starting).
+test_packages := chromium poppler-utils qpdf simplesamlphp php8.2-cgi php-cli php-xml php-mbstring php-curl xmlsec1
 
 # A proxy that inspects TLS has its own authority; uv looks for it in SSL_CERT_FILE, pip is told in PIP_CERT.
 ifdef PIP_CERT
@@ -35,7 +36,7 @@ define debian
 	    else echo "Debian packages are missing. Type this, then try again: sudo apt-get install -y $${missing[*]}" >&2; exit 1; fi; \
 	    echo "Installing $${missing[*]}"; \
 	    "$${may[@]}" apt-get update -qq; \
-	    "$${may[@]}" DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; \
+	    "$${may[@]}" DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; \
 	  fi; \
 	else \
 	  echo "This isn't Debian: see that you have what these packages hold: $(1)" >&2; \

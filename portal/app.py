@@ -10,7 +10,7 @@ from portal.accounts.queries import user_of_session
 from portal.accounts.rules import SESSION_LASTS
 from portal.cli import register_commands
 from portal.features import BLUEPRINTS
-from portal.gateways import files, mail, payments, payouts
+from portal.gateways import dns, files, mail, payments, payouts
 from portal.home.views import shell
 from portal.operations.service import configure_logging
 from portal.orgs.queries import tokens
@@ -44,6 +44,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     files.connect(settings.files_location, endpoint_url=settings.files_endpoint_url)
     payments.connect(settings)
     payouts.connect(settings)
+    dns.connect()
     transactions.init_app(app)
     bearer.init_app(app, find=tokens.bearer_of, used=note_use)
     security.init_app(app, settings)

@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     draft_max_idle_hours: int = Field(default=24, ge=1)
     clock_file: Path | None = None
     rate_limits: Literal["on", "off"] = "on"
+    sso_allow_local_metadata: bool = False
     proxy_hops: int = Field(default=0, ge=0, le=5)
     metrics_token: str = ""
     sentry_dsn: str = ""
@@ -202,6 +203,7 @@ class Settings(BaseSettings):
             "RAZORPAY_API_BASE must begin with https:// in production": not self.razorpay_api_base.startswith("https://"),
             "CLOCK_FILE must not be set in production": self.clock_file is not None,
             "RATE_LIMITS must be on in production": self.rate_limits == "off",
+            "SSO_ALLOW_LOCAL_METADATA must be off in production": self.sso_allow_local_metadata,
             "SUPPLIER_GSTIN must be your own in production": self.supplier_gstin == DEFAULT_SUPPLIER_GSTIN,
         }
         for sentence, broken in refused.items():

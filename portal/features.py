@@ -29,6 +29,10 @@ from portal.sandbox import views as sandbox_views
 from portal.setup import views as setup_views
 from portal.signin import api as signin_api
 from portal.signin import views as signin_views
+from portal.sso import api as sso_api
+from portal.sso.views import claims as sso_claims
+from portal.sso.views import saml
+from portal.sso.views import settings as sso_settings
 from portal.web import openapi
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
@@ -67,6 +71,11 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     billing_api.credits_bp,
     billing_api.payments_bp,
     billing_api.webhooks_bp,
+    saml.bp,
+    sso_settings.bp,
+    sso_claims.bp,
+    sso_api.bp,
+    sso_api.admin_bp,
     sandbox_views.bp,
     openapi.bp,
 )

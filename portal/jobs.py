@@ -19,6 +19,7 @@ from portal.orgs import tasks as orgs
 from portal.providers import tasks as providers
 from portal.sandbox import tasks as sandbox
 from portal.setup import tasks as setup
+from portal.sso import tasks as sso
 
 log = structlog.get_logger()
 
@@ -73,6 +74,13 @@ JOBS = {
         Job("providers-send-mail", providers.send_mail),
         Job("bookings-settle-payment", bookings.settle_payment),
         Job("bookings-release-unpaid", bookings.release_unpaid, cron="* * * * *"),
+        Job("sso-refresh-metadata", sso.refresh_metadata, cron="50 2 * * *"),
+        Job("sso-read-metadata", sso.read_metadata, timeout=60),
+        Job("sso-check-certificates", sso.check_certificates, cron="10 4 * * *"),
+        Job("sso-recheck-domains", sso.recheck_domains, cron="25 * * * *"),
+        Job("sso-check-domain", sso.check_domain, timeout=60),
+        Job("sso-send-notice", sso.send_notice),
+        Job("sso-forget", sso.forget, cron="30 4 * * *", timeout=1800),
         Job("sweep", sweeping.sweep, cron="* * * * *"),
     )
 }

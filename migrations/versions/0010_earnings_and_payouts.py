@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 # revision identifiers, used by Alembic.
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 # Reversals and lines of payouts are append-only; what follows from them on an earning is written by triggers alone.
 EARNINGS = """

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 # revision identifiers, used by Alembic.
 revision = "0013"
-down_revision = "0008"
+down_revision = "0011"
 
 TABLES = ("invoices", "credit_notes")
 

@@ -27,6 +27,7 @@ class User(Identified, Base):
     is_active = True
     is_anonymous = False
     session_token = ""
+    session_id = ""
 
     def get_id(self) -> str:
         """The token of the sign-in, for the cookie."""

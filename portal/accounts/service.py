@@ -1,5 +1,6 @@
 """Acts on users: signing up and in, verifying an address, setting a password."""
 
+from datetime import datetime
 from functools import cache
 
 from argon2 import PasswordHasher
@@ -96,21 +97,28 @@ def sign_in(data: SignInIn) -> User:
     return user
 
 
-def open_session(user: User, *, ip: str | None, user_agent: str | None) -> str:
-    """Opens a sign-in for a browser and returns its token, which only the browser keeps."""
+def open_session(user: User, *, ip: str | None, user_agent: str | None, until: datetime | None = None) -> str:
+    """Opens a sign-in for a browser and returns its token, which only the browser keeps.
+
+    Args:
+        user: Who signs in; carries the token and the row's id from now on.
+        ip: From where.
+        user_agent: With which browser.
+        until: When it ends, if that is sooner than usual.
+    """
     token = crypto.random_token()
     at = clock.now()
     row = LoginSession(
         user_id=user.id,
         token_hash=crypto.hash_token(token),
         created_at=at,
-        expires_at=at + SESSION_LASTS,
+        expires_at=min(at + SESSION_LASTS, until) if until else at + SESSION_LASTS,
         ip=ip,
         user_agent=(user_agent or "")[:300] or None,
     )
     db.session.add(row)
     db.session.flush()
-    user.session_token = token
+    user.session_token, user.session_id = token, row.id
     return token
 
 
@@ -157,6 +165,23 @@ def verify_email(token: str) -> User:
 def mark_verified(user: User) -> None:
     """Takes the user's address as verified, because a secret that was mailed there came back."""
     user.email_verified_at = user.email_verified_at or clock.now()
+
+
+def hand_over(user: User, *, actor: Actor) -> None:
+    """Gives an account whose address nobody proved yet to whoever proves it now: whoever made it knows its password."""
+    if user.email_verified_at is not None:
+        return
+    mark_verified(user)
+    close_all_sessions(user.id)
+    if user.password_hash is not None:
+        user.password_hash = None
+        audit.record(actor, Action.PASSWORD_CHANGED, _subject(user), after={"password": None})
+
+
+def rename(user: User, name: str, *, actor: Actor) -> None:
+    """Calls a user by another name."""
+    before, user.name = user.name, name
+    audit.record(actor, Action.USER_RENAMED, _subject(user), before={"name": before}, after={"name": name})
 
 
 def request_password_reset(email: str) -> None:

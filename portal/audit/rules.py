@@ -88,6 +88,18 @@ class Action(StrEnum):
     PAYOUT_CLAIMED = "PAYOUT_CLAIMED"
     PAYOUT_COMPLETED = "PAYOUT_COMPLETED"
     PAYOUT_FAILED = "PAYOUT_FAILED"
+    SSO_DOMAIN_CLAIMED = "SSO_DOMAIN_CLAIMED"
+    SSO_DOMAIN_VERIFIED = "SSO_DOMAIN_VERIFIED"
+    SSO_DOMAIN_LOST = "SSO_DOMAIN_LOST"
+    SSO_DOMAIN_RELEASED = "SSO_DOMAIN_RELEASED"
+    SSO_CONNECTION_CREATED = "SSO_CONNECTION_CREATED"
+    SSO_CONNECTION_CHANGED = "SSO_CONNECTION_CHANGED"
+    SSO_CONNECTION_REMOVED = "SSO_CONNECTION_REMOVED"
+    SSO_SETTINGS_CHANGED = "SSO_SETTINGS_CHANGED"
+    SSO_TESTED = "SSO_TESTED"
+    SSO_BREAK_GLASS = "SSO_BREAK_GLASS"
+    SSO_ACCOUNT_LINKED = "SSO_ACCOUNT_LINKED"
+    USER_RENAMED = "USER_RENAMED"
 
     @property
     def label(self) -> str:
@@ -154,6 +166,18 @@ LABELS = {
     Action.PAYOUT_CLAIMED: "Payout taken up",
     Action.PAYOUT_COMPLETED: "Payout completed",
     Action.PAYOUT_FAILED: "Payout failed",
+    Action.SSO_DOMAIN_CLAIMED: "Domain claimed",
+    Action.SSO_DOMAIN_VERIFIED: "Domain verified",
+    Action.SSO_DOMAIN_LOST: "Domain no longer verified",
+    Action.SSO_DOMAIN_RELEASED: "Domain given up",
+    Action.SSO_CONNECTION_CREATED: "Single sign-on connection added",
+    Action.SSO_CONNECTION_CHANGED: "Single sign-on connection changed",
+    Action.SSO_CONNECTION_REMOVED: "Single sign-on connection removed",
+    Action.SSO_SETTINGS_CHANGED: "Single sign-on changed",
+    Action.SSO_TESTED: "Single sign-on tested",
+    Action.SSO_BREAK_GLASS: "Signed in by password in spite of single sign-on",
+    Action.SSO_ACCOUNT_LINKED: "Account linked to single sign-on",
+    Action.USER_RENAMED: "Name refreshed by single sign-on",
 }
 
 

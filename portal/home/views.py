@@ -30,6 +30,7 @@ bp = Blueprint("home", __name__)
 ADMIN_LINKS = (
     ("All organizations", "shield-check", "verification"),
     ("Consultants", "briefcase", "providers"),
+    ("Domains", "link", "sso_claims"),
     ("Refunds", "undo-2", "refunds"),
     ("Invoicing", "receipt", "billing_admin"),
     ("Payouts", "banknote", "payouts_admin"),
@@ -251,6 +252,6 @@ def _admin_links(*, is_admin: bool) -> list[Link]:
 def _is_part_of(endpoint: str, here: str) -> bool:
     """Whether a page belongs to a side bar entry: the only entry of its blueprint, such as an import under Invitations."""
     single = {"invites.index", "billing.index", "settings.show", "payouts.index", "consultants.index"}
-    if endpoint == "settings.show" and here.startswith("audit_log."):
+    if endpoint == "settings.show" and here.startswith(("audit_log.", "sso_settings.", "tokens.")):
         return True
     return endpoint in single and endpoint.partition(".")[0] == here.partition(".")[0]

@@ -17,6 +17,7 @@ from portal.operations.models import JobRun
 from portal.orgs import queries as orgs
 from portal.providers import queries as providers
 from portal.sandbox import queries as sandbox
+from portal.sso import queries as sso
 
 AT_ONCE = 500
 A_WHILE = timedelta(minutes=2)
@@ -41,6 +42,7 @@ def sweep() -> Json:
         "billing-build-archive": billing.archives_to_build(at, limit=AT_ONCE),
         "providers-send-mail": providers.mails_to_deliver(at, limit=AT_ONCE),
         "providers-send-payout": providers.payouts_to_send(at, limit=AT_ONCE),
+        "sso-send-notice": sso.notices_to_deliver(at, limit=AT_ONCE),
         "sandbox-send-webhook": sandbox.webhooks_to_send(limit=AT_ONCE),
     }
     for name, ids in rung.items():

@@ -7,6 +7,9 @@ from flask_login import current_user
 from portal.accounts import service
 from portal.accounts.rules import LinkPurpose
 from portal.accounts.schemas import EmailIn, NewPasswordIn, SignInIn, SignUpIn
+from portal.signin import service as passwords
+from portal.sso.service import enforcement, logout
+from portal.sso.views.saml import carried
 from portal.web import cookie
 from portal.web.cookie import browser
 from portal.web.forms import Form
@@ -41,7 +44,20 @@ def signin_email() -> ResponseReturnValue:
     data = form.submit(lambda data: data)
     if data is None:
         return page("signin/email.html", form=form, status=422)
-    return page("signin/password.html", form=Form(SignInIn, {"email": data.email, "next": data.next or ""}))
+    way, wanted = enforcement.way_of(data.email), local_path(data.next, otherwise="") or None
+    path = url_for("sso.login", connection_id=way.connection_id, next=wanted) if way else ""
+    if way is not None and way.is_enforced:
+        response = page("signin/sso.html", way=way, path=path, email=data.email)
+        response.headers["Refresh"] = f"0; url={path}"  # a redirect after a form would be held to form-action
+        return response
+    return page("signin/password.html", form=Form(SignInIn, {"email": data.email, "next": data.next or ""}), way=way, path=path)
+
+
+@bp.get("/signin/owner")
+@public
+def owner() -> ResponseReturnValue:
+    """The password of an owner who can't come in by single sign-on."""
+    return page("signin/owner.html", form=Form(SignInIn, {"email": request.args.get("email", "")}))
 
 
 @bp.post("/signin/password")
@@ -51,10 +67,10 @@ def signin_email() -> ResponseReturnValue:
 def signin_password() -> ResponseReturnValue:
     """Signs in by password."""
     form = Form.posted(SignInIn)
-    user = form.submit(service.sign_in)
+    user = form.submit(passwords.sign_in, ip=client_address())
     if user is None:
         form.values["password"] = ""
-        return page("signin/password.html", form=form, status=422)
+        return page("signin/password.html", form=form, way=None, path="", status=422)
     service.close_session(cookie.sign_out())
     service.open_session(user, **browser())
     cookie.sign_in(user)
@@ -75,7 +91,7 @@ def signup() -> ResponseReturnValue:
 def signup_post() -> ResponseReturnValue:
     """Makes the account and signs in."""
     form = Form.posted(SignUpIn)
-    user = form.submit(service.sign_up, ip=client_address())
+    user = form.submit(passwords.sign_up, ip=client_address())
     if user is None:
         form.values["password"] = ""
         return page("signin/signup.html", form=form, status=422)
@@ -89,8 +105,12 @@ def signup_post() -> ResponseReturnValue:
 @bp.post("/signout")
 @public
 def signout() -> ResponseReturnValue:
-    """Ends the sign-in of this browser."""
-    service.close_session(cookie.sign_out())
+    """Ends the sign-in of this browser, and then the identity provider's if it came from one that takes that."""
+    token = cookie.sign_out()
+    message = logout.ask(token)
+    service.close_session(token)
+    if message is not None:
+        return carried(message)
     toast("You are signed out.")
     return redirect_to("signin.signin")
 

@@ -8,7 +8,7 @@ from flask_login import current_user, login_user, logout_user
 from portal.web.gates import client_address
 
 
-def browser() -> dict[str, str | None]:
+def browser() -> dict[str, Any]:
     """What a sign-in notes about where it came from: ``ip`` and ``user_agent``."""
     return {"ip": client_address(), "user_agent": request.user_agent.string}
 

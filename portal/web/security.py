@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, request, session
 from flask_limiter import Limiter
 from flask_login import current_user
 from flask_wtf import CSRFProtect
@@ -42,7 +43,7 @@ def _caller() -> str:
 
 def tried_account() -> str:
     """What the sign-in limit per account counts by: the address that is being tried, in a form or in JSON."""
-    body = request.get_json(silent=True) if request.is_json else request.form
+    body = request.args if request.method == "GET" else request.get_json(silent=True) if request.is_json else request.form
     email = body.get("email", "") if isinstance(body, Mapping) else ""
     return f"account:{str(email).strip().lower()}"
 
@@ -66,6 +67,13 @@ account_limit = limiter.shared_limit(SIGN_IN_PER_ACCOUNT, scope="account", key_f
 checkout_limit = limiter.shared_limit(CHECKOUTS_PER_CALLER, scope="checkout")
 # This one stands below the gate: strangers must not use an organization's invitations up.
 invitation_limit = limiter.shared_limit(INVITATIONS_PER_ORGANIZATION, scope="invitations", key_func=per_organization)
+# A whole office signs in from one address, so what identity providers send counts only when it is refused.
+refusal_limit = limiter.limit(
+    SIGN_IN_PER_ADDRESS,
+    key_func=lambda: f"address:{client_address()}",
+    deduct_when=lambda response: response.status_code >= HTTPStatus.BAD_REQUEST,
+)
+SLO_ORIGIN = "slo_origin"
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -92,8 +100,25 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.after_request(_say_when)  # before the limiter's own, which it corrects: Flask runs them in reverse
     limiter.init_app(app)
     hsts = f"max-age={ONE_YEAR}; includeSubDomains" if settings.is_https else ""
-    policy = CONTENT_SECURITY_POLICY.format(form_action=" ".join(("'self'", *form_origins())))
-    app.after_request(lambda response: _headers(response, policy=policy, hsts=hsts))
+    gateways = form_origins()
+    app.after_request(lambda response: _headers(response, origins=gateways, hsts=hsts))
+
+
+def allow_forms_to(url: str) -> None:
+    """Lets the forms of the present page lead to another company's address: browsers refuse it otherwise, redirects included."""
+    g.form_origins = (*g.get("form_origins", ()), origin_of(url))
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address, as a policy names them."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _form_action(response: Response, gateways: tuple[str, ...]) -> str:
+    """Where forms may lead: here, to payment providers, and for who came by single sign-on to where signing out leads."""
+    known = session.get(SLO_ORIGIN) if response.mimetype == "text/html" else None
+    return " ".join(("'self'", *gateways, *g.get("form_origins", ()), *((known,) if known else ())))
 
 
 def _limits_address(redis_url: str) -> str:
@@ -111,9 +136,9 @@ def _say_when(response: Response) -> Response:
     return response
 
 
-def _headers(response: Response, *, policy: str, hsts: str) -> Response:
+def _headers(response: Response, *, origins: tuple[str, ...], hsts: str) -> Response:
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", policy)
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY.format(form_action=_form_action(response, origins)))
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")

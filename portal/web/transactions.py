@@ -5,7 +5,7 @@ from flask import Flask, Response, request
 from portal import db
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-READS_THAT_WRITE: frozenset[str] = frozenset()
+READS_THAT_WRITE = frozenset({"sso.login", "sso.test", "sso.slo"})  # SAML's own: browsers are led there by redirects
 
 
 def init_app(app: Flask) -> None:

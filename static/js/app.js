@@ -203,12 +203,12 @@ function settle() {
 settle();
 focusError(document);
 
-// ── Copying ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Values to copy, and forms that only carry something on ────────────────────────────────────────────────────────
 
 document.addEventListener("click", async ({ target }) => {
-  const button = target.closest("[data-copies]");
-  if (!button) return;
-  const field = document.getElementById(button.dataset.copies);
+  const button = target instanceof Element ? target.closest("[data-copies]") : null;
+  const field = button && document.getElementById(button.dataset.copies);
+  if (!field) return;
   field.select();
   const said = document.getElementById(`${field.id}-copied`);
   try {
@@ -218,3 +218,5 @@ document.addEventListener("click", async ({ target }) => {
     said.textContent = "It is marked: copy it with Ctrl+C or ⌘C.";
   }
 });
+
+document.querySelector("form[data-submit-at-once]")?.requestSubmit();

@@ -299,6 +299,7 @@ def tabs(access: Access) -> list[dict[str, Any]]:
         ("Branding", "settings.show_branding", Role.ORG_ADMIN),
         ("Billing", "settings.show_billing", Role.ORG_ADMIN),
         ("API tokens", "tokens.index", Role.ORG_OWNER),
+        ("Single sign-on", "sso_settings.show", Role.ORG_OWNER),
         ("Audit log", "audit_log.index", Role.ORG_ADMIN),
         ("Danger zone", "settings.danger", Role.ORG_OWNER),
     ]
@@ -320,6 +321,8 @@ def _is_here(endpoint: str) -> bool:
         "settings.transfer": "settings.danger",
         "settings.deactivate": "settings.danger",
     }
+    if here.startswith("sso_settings."):
+        return endpoint == "sso_settings.show"
     return parents.get(here, here) == endpoint
 
 

@@ -1,0 +1,1 @@
+"""The rules of single sign-on: values in, values out."""

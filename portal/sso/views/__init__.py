@@ -1,0 +1,1 @@
+"""Pages and SAML endpoints of single sign-on."""
