@@ -15,6 +15,8 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DATA_ENCRYPTION_KEYS", "PORTAL_HOME", "PORT", "BASE_URL")
+SLOWEST_START = 240
+"""Seconds: on a machine that has much else to do, migrations and six processes take minutes."""
 
 
 class PortalProcess:
@@ -42,7 +44,11 @@ class PortalProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "portal.local", "run"], cwd=TOP, env=self.environment, stdout=self._out, stderr=self._out
         )
-        self.wait_for("/readyz", 200)
+        try:
+            self.wait_for("/readyz", 200, seconds=SLOWEST_START)
+        except BaseException:
+            self.stop()  # nobody else would
+            raise
 
     def stop(self) -> int:
         """Sends what Ctrl-C sends and returns the exit status."""

@@ -187,7 +187,7 @@ def pay(access: Access, invoice_id: str) -> ResponseReturnValue:
 def statement(access: Access) -> ResponseReturnValue:
     """The account between two days, both inclusive: what was owed before, every document and payment, what is owed after."""
     wanted = query(StatementQuery)
-    found = queries.statement_of(access.organization.id, since=wanted.since, until=wanted.until or clock.today(clock.INDIA))
+    found = queries.statement_of(access.organization.id, since=wanted.since, until=wanted.last_day(clock.today(clock.INDIA)))
     entries = [EntryOut.model_validate(entry) for entry in found.entries]
     shown = StatementOut(since=found.since, until=found.until, opening=found.opening, entries=entries, closing=found.closing)
     return jsonify(shown.to_json())

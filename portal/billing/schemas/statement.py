@@ -14,6 +14,10 @@ class StatementQuery(In):
     since: Annotated[date | None, Field(alias="from")] = None
     until: Annotated[date | None, Field(alias="to")] = None
 
+    def last_day(self, today: date) -> date:
+        """The last day that is wanted: without one it is today, or the first one when that is still to come."""
+        return self.until or max(today, self.since or today)
+
 
 class EntryOut(Out):
     """One line of the account."""

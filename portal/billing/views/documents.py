@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from flask import Blueprint, url_for
@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from portal import clock, config
 from portal.accounts.rules import PlatformRole
 from portal.billing import queries
-from portal.billing.models import CreditNote, Invoice
+from portal.billing.models import CreditNote, Invoice, InvoiceBalance
 from portal.billing.queries import Filters, Listed
 from portal.billing.rules import AllocationMethod, InvoiceStatus, ReasonCode, display_status, note_status
 from portal.billing.schemas import CancelIn, CreditNoteForm, DocumentsQuery, PayForm, VoidIn
@@ -20,7 +20,6 @@ from portal.billing.views import timeline
 from portal.errors import NotFound
 from portal.orgs.access import Access, org, require_active
 from portal.orgs.rules import BillingMode, Role, Status
-from portal.web.filters import show_date
 from portal.web.forms import Form, query
 from portal.web.page import CSV, download, leave_to, page, redirect_to, toast
 from portal.web.security import checkout_limit
@@ -271,19 +270,20 @@ def _period(invoice: Invoice) -> str:
     start, end = invoice.billing_cycle_start, invoice.billing_cycle_end
     if start is None or end is None:
         return "Credits"
-    last_day = end - timedelta(microseconds=1)
-    return f"Sessions booked {show_date(start, 'UTC')} to {show_date(last_day, 'UTC')}"
+    first_day, last_day = start.astimezone(UTC), (end - timedelta(microseconds=1)).astimezone(UTC)
+    since = f"{first_day:%d %b}" if first_day.year == last_day.year else f"{first_day:%d %b %Y}"
+    return f"Booked {since} – {last_day:%d %b %Y}"
 
 
-def _standing(invoice: Invoice, outstanding: int) -> tuple[str, str]:
+def _standing(invoice: Invoice, balance: InvoiceBalance) -> tuple[str, str]:
     """Tone and words of an invoice's pill."""
     today = clock.today(clock.INDIA)
-    status = display_status(invoice.status, outstanding, invoice.due_date, today)
+    status = display_status(invoice.status, balance.outstanding, invoice.due_date, today)
     if status == "OVERDUE" and invoice.due_date:
         days = (today - invoice.due_date).days
         return "overdue", f"Overdue · {days} {'day' if days == 1 else 'days'}"
-    if status == "SENT" and outstanding < invoice.amount:
-        return "due", "Part paid"
+    if status == "SENT" and balance.outstanding < invoice.amount:
+        return "due", "Part paid" if balance.paid_amount else "Part credited"
     return {"SENT": "due", "PAID": "paid"}.get(status, "void"), status.label
 
 

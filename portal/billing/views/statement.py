@@ -47,4 +47,4 @@ def pdf(access: Access) -> ResponseReturnValue:
 
 def _statement(access: Access) -> Statement:
     wanted = query(StatementQuery)
-    return queries.statement_of(access.organization.id, since=wanted.since, until=wanted.until or clock.today(clock.INDIA))
+    return queries.statement_of(access.organization.id, since=wanted.since, until=wanted.last_day(clock.today(clock.INDIA)))
