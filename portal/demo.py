@@ -23,7 +23,10 @@ from portal.errors import Conflict
 from portal.invites.service import invitations, mails
 from portal.orgs.models import Organization
 from portal.orgs.rules import BillingMode, Role, SizeBucket
+from portal.orgs.rules.tokens import TokenScope
 from portal.orgs.schemas import BillingIn, OrgInfoIn
+from portal.orgs.schemas.tokens import TokenIn
+from portal.orgs.service import tokens
 from portal.providers import service as providers
 from portal.providers.schemas import ConsultantIn
 from portal.setup import service as setup
@@ -85,6 +88,8 @@ def _tell(story: Sequence[str], *, number: int, experts: list[User], start: date
         organization = _organization(owner, name=name, domain=domain, industry=industry, state=state, city=city, size=size)
         plans = [_plan(organization, owner, title=title, price=price) for title, price in PLANS]
         learners = _learners(organization, owner, domain=domain)
+        wish = TokenIn(name="Payroll sync", scopes={TokenScope.READ, TokenScope.INVITATIONS})
+        tokens.create(wish, organization=organization, maker=owner, actor=_as(owner))
     moments = [start + timedelta(days=4 * step + number, hours=9) for step in range(1, 15)]
     for index, moment in enumerate(moment for moment in moments if moment < now):
         learner = learners[index % len(learners)]

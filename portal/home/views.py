@@ -242,6 +242,6 @@ def _admin_links(*, is_admin: bool) -> list[Link]:
 def _is_part_of(endpoint: str, here: str) -> bool:
     """Whether a page belongs to a side bar entry: the only entry of its blueprint, such as an import under Invitations."""
     single = {"invites.index", "billing.index", "settings.show"}
-    if endpoint == "settings.show" and here.startswith("audit_log."):
+    if endpoint == "settings.show" and here.startswith(("audit_log.", "tokens.")):
         return True
     return endpoint in single and endpoint.partition(".")[0] == here.partition(".")[0]
