@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - it speaks to a terminal
 """Lighthouse over a portal with the demo in it: ``make lighthouse`` prints one table. It needs Node.js 20 and Debian's Chromium.
 
 Whoever is signed in is told by the cookie in a header, because Lighthouse starts a browser of its own.

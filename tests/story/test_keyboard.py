@@ -146,7 +146,7 @@ def test_a_token_is_made_copied_and_revoked(owner):
     guest, keys = owner
     guest.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     into_the_content(guest, keys, f"{ORG}/settings/tokens", "API tokens")
-    keys.type(name="Payroll sync")
+    keys.type(name="Roster sync")
     keys.to("scopes")
     keys.press("Space")
     keys.to("Make the token")
@@ -159,13 +159,13 @@ def test_a_token_is_made_copied_and_revoked(owner):
     expect(guest.page.locator("#made-token-copied")).to_have_text("Copied.")
     assert guest.page.evaluate("navigator.clipboard.readText()") == token
     guest.look("a token that was made")
-    keys.to("Revoke Payroll sync")
+    keys.to("Revoke Roster sync")
     keys.press("Enter")
     expect(guest.page.get_by_role("dialog")).to_be_visible()
     keys.to("Revoke the token")
     keys.press("Enter")
     guest.told("is revoked")
-    expect(guest.page.locator("#tokens .pill")).to_have_text("Revoked")
+    expect(guest.page.locator("#tokens tbody tr").filter(has_text="Roster sync").locator(".pill")).to_have_text("Revoked")
 
 
 def test_the_pages_of_the_api(owner):
