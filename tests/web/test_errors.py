@@ -273,9 +273,10 @@ def test_nul_characters_are_refused_and_break_nothing(app, tables, nul):
 def test_the_start_page_leads_on(app, tables):
     assert Visitor(app).get("/").heading == "Sign in"
 
+
 def nameless_part(client, path, headers):
     """A multipart body one of whose parts has no name (RFC 7578, section 4.2, wants one)."""
-    body = b'--x\r\nContent-Disposition: form-data\r\n\r\nnobody asked\r\n--x--\r\n'
+    body = b"--x\r\nContent-Disposition: form-data\r\n\r\nnobody asked\r\n--x--\r\n"
     return client.post(path, data=body, content_type="multipart/form-data; boundary=x", headers=headers)
 
 
