@@ -63,7 +63,7 @@ def row(name: str, form: str, found: dict) -> str:
 
 def main() -> None:
     """Prints the table."""
-    with tempfile.TemporaryDirectory() as home, running(Path(home) / "portal") as portal:
+    with tempfile.TemporaryDirectory() as home, running(Path(home)) as portal:
         portal.clock.write_text("2026-11-23T09:00:00Z")
         portal.flask("demo", "load", "--force")
         signed_in = cookie(portal)
