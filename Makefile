@@ -1,6 +1,6 @@
 # Everything for one machine. `make run` and `make test` set up what they need; both are quick when nothing changed.
 .DEFAULT_GOAL := run
-.PHONY: setup setup-tests run test check bench lock audit clean
+.PHONY: setup setup-tests run test check bench lighthouse lock audit clean
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -87,6 +87,9 @@ lock: setup ## requirements.lock anew from pyproject.toml, each version as new a
 
 bench: setup ## the benchmarks with their floors, one table; make bench ARGS=csv-import for one
 	@$(python) -m tests.benchmarks $(ARGS)
+
+lighthouse: setup-tests ## Lighthouse over four pages of the demo; needs Node.js with npx
+	@$(python) -m tests.benchmarks.lighthouse
 
 audit: setup ## known holes of the dependencies, where the service that knows them can be reached
 	@$(uv) tool run --quiet pip-audit@2.10.1 --require-hashes --disable-pip --requirement requirements.lock

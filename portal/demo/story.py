@@ -25,7 +25,10 @@ from portal.invites.service import invitations, mails
 from portal.orgs import service as orgs
 from portal.orgs.models import Organization
 from portal.orgs.rules import BillingMode, Kind, Role, SizeBucket, Verdict
+from portal.orgs.rules.tokens import TokenScope
 from portal.orgs.schemas import BillingIn, OrganizationIn, OrgInfoIn
+from portal.orgs.schemas.tokens import TokenIn
+from portal.orgs.service import tokens
 from portal.providers import service as providers
 from portal.providers.rules import AccountAction
 from portal.providers.rules.roster import Decision
@@ -125,6 +128,8 @@ def _tell(story: Sequence[str], *, number: int, experts: list[User], start: date
         organization = _organization(owner, name=name, domain=domain, industry=industry, state=state, city=city, size=size)
         plans = [_plan(organization, owner, title=title, price=price) for title, price in PLANS]
         learners = _learners(organization, owner, domain=domain)
+        wish = TokenIn(name="Payroll sync", scopes={TokenScope.READ, TokenScope.INVITATIONS})
+        tokens.create(wish, organization=organization, maker=owner, actor=_as(owner))
     moments = [start + timedelta(days=4 * step + number, hours=9) for step in range(1, 15)]
     for index, moment in enumerate(moment for moment in moments if moment < now):
         learner = learners[index % len(learners)]

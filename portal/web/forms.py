@@ -75,7 +75,7 @@ class Form(Generic[Schema]):
     @classmethod
     def posted(cls, schema: type[Schema], *, prefix: str = "f") -> "Form[Schema]":
         """The form as the browser sent it."""
-        return cls(schema, {name: request.form[name] for name in request.form if name != "csrf_token"}, prefix=prefix)
+        return cls(schema, _posted(), prefix=prefix)
 
     def submit(self, act: Callable[..., Made], **arguments: Any) -> Made | None:  # noqa: ANN401 - the act's own arguments
         """Checks the fields and, when they are right, calls ``act(data, **arguments)``.
@@ -150,7 +150,12 @@ def form_data(schema: type[Schema]) -> Schema:
     Raises:
         Invalid: A field is wrong.
     """
-    return _checked(schema, {name: value for name, value in request.form.items() if value != "" and name != "csrf_token"})
+    return _checked(schema, {name: value for name, value in _posted().items() if value != ""})
+
+
+def _posted() -> dict[str, str]:
+    """The fields of a posted form; a part of a multipart body that has no name is none of ours."""
+    return {name: value for name, value in request.form.items() if name and name != "csrf_token"}
 
 
 def form_list(field: str) -> list[str]:

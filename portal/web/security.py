@@ -20,6 +20,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
     "manifest-src 'self'; form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
 )
+CSRF_HEADER = "X-CSRFToken"
 ONE_YEAR = 31_536_000
 UNAVAILABLE_SECONDS = "5"
 
@@ -31,6 +32,10 @@ class _Csrf(CSRFProtect):  # type: ignore[misc] # Flask-WTF publishes no types
         """Checks the CSRF token of what comes by cookie."""
         if not presented():
             super().protect(*how, **more)
+
+    def _get_csrf_token(self) -> str | None:
+        """The token of a form or a header. Flask-WTF's own looks through every field's name, and a part of a body may have none."""
+        return request.form.get("csrf_token") or request.headers.get(CSRF_HEADER)
 
 
 def _caller() -> str:
@@ -85,7 +90,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.is_https,
         WTF_CSRF_TIME_LIMIT=None,
-        WTF_CSRF_HEADERS=["X-CSRFToken"],
+        WTF_CSRF_HEADERS=[CSRF_HEADER],
         WTF_CSRF_SSL_STRICT=False,  # it asks for a Referer, which API clients and careful browsers don't send
         RATELIMIT_ENABLED=settings.rate_limits == "on",
         RATELIMIT_STORAGE_URI=_limits_address(settings.redis_url),

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from portal import clock, crypto, db
-from portal.accounts.models import MailedLink
+from portal.accounts.models import MailedLink, User
 from portal.accounts.rules import LinkPurpose, PlatformRole
 from portal.accounts.schemas import SignUpIn
 from portal.billing.models import Invoice
@@ -21,6 +21,9 @@ from portal.invites.service import imports, invitations, mails, verdicts
 from portal.orgs import queries as orgs_queries
 from portal.orgs.models import Organization
 from portal.orgs.rules import Kind, Role, invitable_roles
+from portal.orgs.rules.tokens import TokenScope
+from portal.orgs.schemas.tokens import TokenIn
+from portal.orgs.service import tokens
 from portal.setup import service as setup
 from tests.support import world
 from tests.support.url_map import routes, url
@@ -102,6 +105,7 @@ def scene(rung, app) -> Scene:
             "draft_import_id": staged.id,
             "invitation_token": mails.token_of(invitation),
             "order_id": _sandbox_order(),
+            "token_id": _token(organization, company.owner),
             **_links(),
         }
         admin = world.make_user("admin@portal.test", role=PlatformRole.ADMIN)
@@ -112,6 +116,13 @@ def _sandbox_order() -> str:
     ends = clock.now() + timedelta(minutes=30)
     order = payments.Order(db.new_id(), 118_000, "INR", "Career coaching", "asha@acme.test", "http://localhost/", ends)
     return payments.current().open(order).order_id
+
+
+def _token(organization: Organization, owner: User) -> str:
+    with db.unit_of_work():
+        wish = TokenIn(name="Payroll sync", scopes={TokenScope.READ})
+        row, _secret = tokens.create(wish, organization=organization, maker=owner, actor=world.as_self(owner))
+    return row.id
 
 
 def _links() -> dict[str, str]:

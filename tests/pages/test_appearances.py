@@ -14,7 +14,7 @@ RING = """() => {
   const one = document.activeElement, style = getComputedStyle(one);
   return {
     what: one.outerHTML.slice(0, 80),
-    seen: one.checkVisibility({visibilityProperty: true}),
+    seen: one !== document.body && one.checkVisibility({visibilityProperty: true}),
     ring: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
     ringColor: style.outlineColor,
     ground: getComputedStyle(document.body).backgroundColor,
@@ -30,7 +30,7 @@ ON_PAPER = """() => {
   const named = (parts) => parts.map((part) => part.outerHTML.slice(0, 80));
   const main = document.querySelector('main');
   return {
-    controls: named([...document.querySelectorAll('.side, form, button, .btn, nav, dialog, #toasts')].filter(seen)),
+    controls: named([...document.querySelectorAll('.side, .tabs, form, button, .btn, dialog, #toasts')].filter(seen)),
     pale: named([...main.querySelectorAll('h1, h2, th, td, dd, p')].filter(seen)
       .filter((part) => part.textContent.trim() && Math.min(...channels(getComputedStyle(part).color)) > 150)),
     ground: channels(getComputedStyle(document.body).backgroundColor),

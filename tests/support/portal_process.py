@@ -109,8 +109,8 @@ class PortalProcess:
 def running(home: Path):
     """A portal that runs until the block ends, and ends cleanly."""
     portal = PortalProcess(home)
-    portal.start()
     try:
+        portal.start()
         yield portal
     finally:
         status = portal.stop()

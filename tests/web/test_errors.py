@@ -272,3 +272,19 @@ def test_nul_characters_are_refused_and_break_nothing(app, tables, nul):
 
 def test_the_start_page_leads_on(app, tables):
     assert Visitor(app).get("/").heading == "Sign in"
+
+
+def nameless_part(client, path, headers):
+    """A multipart body one of whose parts has no name (RFC 7578, section 4.2, wants one)."""
+    body = b"--x\r\nContent-Disposition: form-data\r\n\r\nnobody asked\r\n--x--\r\n"
+    return client.post(path, data=body, content_type="multipart/form-data; boundary=x", headers=headers)
+
+
+def test_a_part_without_a_name_breaks_nothing(app, tables):
+    client = app.test_client()
+    headers = world.csrf(client)
+    for path in ("/signin", "/signup", "/forgot"):
+        assert nameless_part(client, path, headers).status_code == 422, path
+        assert nameless_part(client, path, {}).status_code == 400, path
+    assert nameless_part(client, "/api/auth/login", headers).status_code == 415
+    assert nameless_part(client, "/api/auth/login", {}).json["code"] == "CSRF_FAILED"

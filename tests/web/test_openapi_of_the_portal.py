@@ -2,6 +2,7 @@
 
 import re
 
+import html5lib
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -9,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from portal.web.openapi import document
 from portal.web.openapi.api import _routes
 from portal.web.openapi.operations import Route
+from tests.support.lint import XHTML, problems
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +169,35 @@ def test_every_link_leads_to_an_operation_and_fills_its_path(written):
                         if expression.startswith("$request.path."):
                             assert f"{{{expression.removeprefix('$request.path.')}}}" in path, link
     assert tried > 100
+
+
+def test_the_page_shows_every_call_and_loads_nothing_from_elsewhere(app, tables, written):
+    answer = app.test_client().get("/api/docs")
+    assert (answer.status_code, problems(answer)) == (200, [])
+    tree = html5lib.parse(answer.text)
+    shown = {element.get("id") for element in tree.iter(XHTML + "details")}
+    assert {operation["operationId"] for _name, operation in operations(written)} <= shown
+    assert {f"shape-{name}" for name in written["components"]["schemas"]} <= shown
+    addresses = [element.get(name) for element in tree.iter() for name in ("href", "src") if element.get(name)]
+    assert [address for address in addresses if not address.startswith(("/", "#"))] == []
+    inside = {address[1:] for address in addresses if address.startswith("#")}
+    assert inside <= {element.get("id") for element in tree.iter() if element.get("id")}
+    assert "Authorization: Bearer portal_" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("q", "shown"),
+    [
+        ("generate-invoice", {"billing_api.generate"}),
+        ("post TOKENS", {"orgs_api.create_token"}),
+        ("nothing of the kind", set()),
+        ("<script>alert(1)</script>", set()),
+    ],
+)
+def test_the_page_is_searched_without_a_script(app, tables, q, shown):
+    answer = app.test_client().get("/api/docs", query_string={"q": q})
+    assert (answer.status_code, problems(answer)) == (200, [])
+    found = {element.get("id") for element in html5lib.parse(answer.text).iter(XHTML + "details")}
+    assert found == shown
+    assert ("Nothing found" in answer.text) == (not shown)
+    assert "<script>alert" not in answer.text

@@ -23,16 +23,16 @@ class TokenIn(In):
 
 
 class TokenFormIn(In):
-    """The form of a new token: the days that it lasts, or none for ever."""
+    """The form of a new token: the days that it lasts."""
 
     name: TokenName
     scopes: Scopes
-    lasts_days: Literal["30", "90", "365"] | None = None
+    lasts_days: Literal["30", "90", "365", "never"]
 
     @property
     def token(self) -> TokenIn:
         """The token that is asked for."""
-        ends = clock.now() + timedelta(days=int(self.lasts_days)) if self.lasts_days else None
+        ends = None if self.lasts_days == "never" else clock.now() + timedelta(days=int(self.lasts_days))
         return TokenIn(name=self.name, scopes=self.scopes, expires_at=ends)
 
 

@@ -17,7 +17,7 @@ from portal.web.page import page, redirect_to, toast
 
 bp = Blueprint("tokens", __name__)
 SHOWN = 200
-LASTS = [("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("", "Until it is revoked")]
+LASTS = [("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("never", "Until it is revoked")]
 
 
 @bp.get("/orgs/<slug>/settings/tokens")
