@@ -84,7 +84,7 @@ def test_every_page_is_linted_and_asks_little(full, clients):
                 seen.clear()
                 answer = clients[who].get(path)
                 wrong += [f"{who} {path}: {answer.status_code}"] if answer.status_code != 200 else []
-                wrong += [f"{who} {path}: {problem}" for problem in problems(answer.text)]
+                wrong += [f"{who} {path}: {problem}" for problem in problems(answer)]
                 wrong += [f"{who} {path}: {len(seen)} statements"] if len(seen) > MOST_STATEMENTS else []
     finally:
         event.remove(engine, "before_cursor_execute", note)
