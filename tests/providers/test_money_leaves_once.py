@@ -265,3 +265,10 @@ def test_a_suspended_organization_is_not_paid(ready, vault):
     assert [(row["payoutId"], row["code"]) for row in every.json["failed"]] == [(payout["id"], "ORGANIZATION_NOT_ACTIVE")]
     assert vault.calls == {}
     assert standing(ready, payout["id"]).status == "PENDING"
+
+
+def test_a_closed_organization_gets_what_was_begun_before_its_end(ready, vault):
+    payout = ready.payout()
+    assert ready.person("owner").delete(ready.url).status_code == 200
+    assert ready.process(payoutId=payout["id"]).json["processed"][0]["status"] == "COMPLETED"
+    assert_whole(ready, vault)

@@ -100,7 +100,7 @@ def claim(payout_id: str, *, actor: Actor, by_hand: bool = False) -> Payout:
         As ``process``.
     """
     organization = _payee(payout_id)
-    require_active(organization)
+    require_active(organization, or_closed=True)
     account = require_usable(accounts.locked(organization.id))
     gateway = gateways.by_name(PayoutProvider.MANUAL) if by_hand else gateways.current()
     at = clock.now()
