@@ -19,6 +19,7 @@ from portal.gateways.payouts import (
     TransferStatus,
 )
 from tests.support.dying import Seams
+from tests.support.hosting import NUMBER
 from tests.support.together import at_once
 
 
@@ -240,6 +241,16 @@ def test_a_definite_no_fails_it_and_a_new_attempt_has_a_new_key(ready, vault, ho
     occasions = [row.occasion for row in ready.rows("SELECT occasion FROM provider_mails WHERE occasion LIKE 'PAYOUT%' ORDER BY id")]
     assert occasions == ["PAYOUT_INITIATED", "PAYOUT_FAILED", "PAYOUT_COMPLETED"]
     assert_whole(ready, vault)
+
+
+def test_a_providers_words_never_show_the_number(ready, vault, capsys):
+    payout = ready.payout()
+    vault.refuses = f"The account {NUMBER} is closed."
+    answer = ready.process(payoutId=payout["id"])
+    assert answer.json["processed"][0]["failure"] == "The account …6789 is closed."
+    kept = str(ready.rows("SELECT * FROM payouts")) + str(ready.rows("SELECT before, after FROM audit_rows"))
+    said = capsys.readouterr()
+    assert NUMBER not in kept + str(ready.rows("SELECT facts FROM provider_mails")) + said.out + said.err
 
 
 def test_a_refund_and_a_batch_at_once_lose_nothing(ready):
