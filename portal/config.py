@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     payout_gateway: Literal["manual", "razorpayx", "stripe"] = "manual"
     razorpayx_key_id: str = ""
     razorpayx_key_secret: str = ""
-    razorpayx_account_number: str = ""
+    razorpayx_account_number: str = Field(default="", pattern=r"^[0-9]{0,20}$")
     enable_provider_orgs: bool = False
     supplier_name: str = "Prism Forum Private Limited"
     supplier_address: Annotated[tuple[str, ...], NoDecode] = ("4th Floor, 12 Residency Road", "Bengaluru 560025", "Karnataka, India")

@@ -12,6 +12,7 @@ from portal.bookings.schemas import BookForm, OwnPlanForm, PlanForm
 from portal.errors import NotFound
 from portal.orgs.access import Access, org, require_active, require_member
 from portal.orgs.rules import Role
+from portal.orgs.service import provider_orgs_are_on
 from portal.providers import service as providers
 from portal.providers.queries import consultant, earnings_of_consultant, summary_of_consultant, verified_consultants
 from portal.providers.schemas import ConsultantIn
@@ -158,6 +159,7 @@ def _consulting_page(profile: Form[ConsultantIn], form: Form[OwnPlanForm], *, st
         form=form,
         plans=queries.plans_of_consultant(user.id, with_retired=True),
         plan_types=PLAN_TYPES,
+        may_apply=provider_orgs_are_on(),
         summary=summary_of_consultant(user.id),
         earnings=earnings_of_consultant(user.id, limit=MOST_EARNINGS),
     )

@@ -46,13 +46,20 @@ class Task:
     endpoint: str
 
 
-def checklist(*, members: int, invitations: int, plans: int, bookings: int) -> list[Task]:
-    """What a new organization does first."""
-    return [
+def checklist(
+    *, members: int, invitations: int, plans: int, bookings: int, consultants: int | None = None, has_account: bool | None = None
+) -> list[Task]:
+    """What a new organization does first; a provider also finds consultants and says where its payouts go."""
+    hosting = [
+        Task("Find your first consultant", is_done=bool(consultants), endpoint="consultants.index"),
+        Task("Enter your payout account", is_done=bool(has_account), endpoint="payouts.index"),
+    ]
+    buying = [
         Task("Invite your people", is_done=members > 1 or invitations > 0, endpoint="invites.index"),
         Task("Add a plan that they can book", is_done=plans > 0, endpoint="bookings.plans"),
         Task("See the first booking", is_done=bookings > 0, endpoint="bookings.book"),
     ]
+    return buying if consultants is None else [*hosting, *buying]
 
 
 def notice(name: str, status: Status, reason: str | None) -> str:

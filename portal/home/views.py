@@ -141,7 +141,15 @@ def show(access: Access) -> ResponseReturnValue:
     hosts = organization.kind.provides and provider_orgs_are_on()
     sees_earnings = hosts and access.may(Role.ORG_MANAGER)
     counted = service.figures(organization)
-    tasks = rules.checklist(members=counted.members, invitations=counted.invitations, plans=counted.plans, bookings=counted.bookings)
+    consultants = providers.counts_of(organization.id) if hosts else None
+    tasks = rules.checklist(
+        members=counted.members,
+        invitations=counted.invitations,
+        plans=counted.plans,
+        bookings=counted.bookings,
+        consultants=consultants.active if consultants else None,
+        has_account=providers.account_of(organization.id) is not None if hosts and _sees_checklist(access) else None,
+    )
     return page(
         "home/show.html",
         access=access,
@@ -150,7 +158,7 @@ def show(access: Access) -> ResponseReturnValue:
         money=billing.summary(organization.id) if sees_money else None,
         pool=billing.pool(organization.id) if sees_money and organization.billing_mode is BillingMode.SEAT_PACK else None,
         earnings=providers.summary_of(organization.id) if sees_earnings else None,
-        consultants=providers.counts_of(organization.id) if hosts else None,
+        consultants=consultants,
         is_invoiced=organization.billing_mode is BillingMode.INVOICED_MONTHLY,
         tasks=tasks if _sees_checklist(access) and not all(task.is_done for task in tasks) else [],
         quick=rules.quick_actions(role=access.role) if organization.status in {Status.ACTIVE, Status.PENDING_VERIFICATION} else [],

@@ -113,6 +113,8 @@ def test_a_missing_setting_is_named(environment, name, value):
         ("MAIL_TIMEOUT_SECONDS", "0"),
         ("PAYMENT_GATEWAY", "paypal"),
         ("ENABLE_PROVIDER_ORGS", "perhaps"),
+        ("PAYOUT_GATEWAY", "razorpay"),
+        ("RAZORPAYX_ACCOUNT_NUMBER", "my account"),
         ("SUPPLIER_GSTIN", "29AAGCP4321K1Z9"),
         ("SUPPLIER_GSTIN", "nonsense"),
         ("SUPPLIER_STATE_CODE", "99x"),
@@ -144,6 +146,9 @@ def test_a_wrong_setting_is_named_in_one_sentence_that_shows_no_secret(environme
         ({"PAYMENT_GATEWAY": "stripe", "STRIPE_SECRET_KEY": "sk_test_1"}, "STRIPE_WEBHOOK_SECRET"),
         ({"PAYMENT_GATEWAY": "razorpay", "RAZORPAY_KEY_ID": "k"}, "RAZORPAY_KEY_SECRET"),
         ({"PAYMENT_GATEWAY": "razorpay", "RAZORPAY_KEY_ID": "k", "RAZORPAY_KEY_SECRET": "s"}, "RAZORPAY_WEBHOOK_SECRET"),
+        ({"PAYOUT_GATEWAY": "razorpayx"}, "RAZORPAYX_KEY_ID must be set when PAYOUT_GATEWAY is razorpayx"),
+        ({"PAYOUT_GATEWAY": "razorpayx", "RAZORPAYX_KEY_ID": "k", "RAZORPAYX_KEY_SECRET": "s"}, "RAZORPAYX_ACCOUNT_NUMBER"),
+        ({"PAYOUT_GATEWAY": "stripe"}, "STRIPE_SECRET_KEY must be set when PAYOUT_GATEWAY is stripe"),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(environment, changes, name):

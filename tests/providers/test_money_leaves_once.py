@@ -19,6 +19,7 @@ from portal.gateways.payouts import (
     TransferStatus,
 )
 from tests.support.dying import Seams
+from tests.support.hosting import NUMBER
 from tests.support.together import at_once
 
 
@@ -242,6 +243,16 @@ def test_a_definite_no_fails_it_and_a_new_attempt_has_a_new_key(ready, vault, ho
     assert_whole(ready, vault)
 
 
+def test_a_providers_words_never_show_the_number(ready, vault, capsys):
+    payout = ready.payout()
+    vault.refuses = f"The account {NUMBER} is closed."
+    answer = ready.process(payoutId=payout["id"])
+    assert answer.json["processed"][0]["failure"] == "The account …6789 is closed."
+    kept = str(ready.rows("SELECT * FROM payouts")) + str(ready.rows("SELECT before, after FROM audit_rows"))
+    said = capsys.readouterr()
+    assert NUMBER not in kept + str(ready.rows("SELECT facts FROM provider_mails")) + said.out + said.err
+
+
 def test_a_refund_and_a_batch_at_once_lose_nothing(ready):
     [payment] = ready.rows("SELECT id::text FROM payments")[0]
     owner = ready.person("owner")
@@ -265,3 +276,10 @@ def test_a_suspended_organization_is_not_paid(ready, vault):
     assert [(row["payoutId"], row["code"]) for row in every.json["failed"]] == [(payout["id"], "ORGANIZATION_NOT_ACTIVE")]
     assert vault.calls == {}
     assert standing(ready, payout["id"]).status == "PENDING"
+
+
+def test_a_closed_organization_gets_what_was_begun_before_its_end(ready, vault):
+    payout = ready.payout()
+    assert ready.person("owner").delete(ready.url).status_code == 200
+    assert ready.process(payoutId=payout["id"]).json["processed"][0]["status"] == "COMPLETED"
+    assert_whole(ready, vault)

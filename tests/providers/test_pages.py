@@ -84,7 +84,7 @@ def test_every_page_is_linted_and_asks_little(full, clients):
                 seen.clear()
                 answer = clients[who].get(path)
                 wrong += [f"{who} {path}: {answer.status_code}"] if answer.status_code != 200 else []
-                wrong += [f"{who} {path}: {problem}" for problem in problems(answer.text)]
+                wrong += [f"{who} {path}: {problem}" for problem in problems(answer)]
                 wrong += [f"{who} {path}: {len(seen)} statements"] if len(seen) > MOST_STATEMENTS else []
     finally:
         event.remove(engine, "before_cursor_execute", note)
@@ -196,3 +196,19 @@ def test_what_belongs_to_another_house_is_unknown(house, rung, app):
     client = client_of(other, other.owner)
     url = f"/orgs/{other.organization.slug}/consultants/{member}/decide"
     assert client.post(url, data={"action": "APPROVE"}, headers=world.csrf(client)).status_code == 404
+
+
+def test_home_shows_what_each_role_may_know(full, clients):
+    owner, consultant = (clients[who].get("/orgs/kaveri-coaching/home").text for who in ("owner", "consultant"))
+    assert "1 application waiting" in owner
+    assert "Ready to be paid out" in owner
+    assert "Ready to be paid out" not in consultant
+    assert "Find your first consultant" in owner
+    assert "/orgs/kaveri-coaching/payouts" not in consultant
+    assert "/orgs/kaveri-coaching/consultants" in consultant
+
+
+def test_a_consultant_sees_their_earnings_and_finds_companies(full, clients):
+    page = clients["consultant"].get("/consulting").text
+    assert "17,000.00" in page  # 85 % of ₹20,000
+    assert "/explore/companies" in page

@@ -12,6 +12,7 @@ from portal.orgs.rules import BillingMode, EarningsRecipient, Kind
 from tests.support import world
 from tests.support.hosting import PRICE, make_house
 from tests.support.paying import set_mode
+from tests.support.together import at_once
 
 CONTRACT = {"contract_start": clock.now().date() - timedelta(days=400), "contract_end": clock.now().date() + timedelta(days=4000)}
 THREE_WAY = {"CONSULTANT": 85_000, "ORGANIZATION": 5_000}
@@ -170,3 +171,21 @@ def test_a_consultant_sees_what_they_earned(house):
     assert [(row["party"], row["share"], row["status"], row["refundedAmount"]) for row in mine] == [("CONSULTANT", 85_000, "PENDING", 0)]
     both = house.person("owner").get(f"{house.url}/earnings?party=CONSULTANT").json["items"]
     assert [row["share"] for row in both] == [85_000]
+
+
+def test_two_houses_that_host_each_others_sessions_do_not_wait_for_each_other(rung, app, provider_orgs):
+    one = make_house(app, rung, kind=Kind.HYBRID, mode=BillingMode.INVOICED_MONTHLY, name="One House")
+    two = make_house(app, rung, kind=Kind.HYBRID, mode=BillingMode.INVOICED_MONTHLY, name="Two House")
+    plans = {"one": one.sell(one.consultant("meera")), "two": two.sell(two.consultant("ravi"))}
+    learners = {"one": one.learner("asha", of=one.organization), "two": two.learner("dev", of=two.organization)}
+
+    def act(house, plan, learner):
+        return lambda: house.book(plan, learner, on=house.organization)
+
+    acts = [act(one, plans["two"], learners["one"]), act(two, plans["one"], learners["two"])] * 4
+    booked, refusals = at_once(app, acts)
+    assert (len(booked), refusals) == (8, [])
+    hosts = one.rows("SELECT organization_id <> host_organization_id AS crossed, count(*) FROM payments GROUP BY 1")
+    assert [tuple(row) for row in hosts] == [(True, 8)]
+    with app.app_context():
+        assert list(billing.differences()) == []

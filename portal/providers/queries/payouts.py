@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import contains_eager
 
 from portal import db
@@ -22,13 +22,17 @@ def account_of(organization_id: str) -> PayoutAccount | None:
 
 
 def accounts_to_decide(*, status: AccountStatus | None, limit: int) -> Sequence[PayoutAccount]:
-    """Payout accounts in one status (or all) with their organizations, longest waiting first."""
+    """Payout accounts in one status (or all) with their organizations; those that wait first, longest waiting first."""
     statement = (
         select(PayoutAccount)
         .join(PayoutAccount.organization)
         .options(contains_eager(PayoutAccount.organization))
         .where(PayoutAccount.removed_at.is_(None))
-        .order_by(PayoutAccount.changed_at.nulls_first(), PayoutAccount.created_at)
+        .order_by(
+            PayoutAccount.status != AccountStatus.PENDING_VERIFICATION,
+            func.coalesce(PayoutAccount.changed_at, PayoutAccount.created_at),
+            PayoutAccount.organization_id,
+        )
         .limit(limit)
     )
     if status is not None:

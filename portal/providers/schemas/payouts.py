@@ -20,7 +20,7 @@ def _compact(value: object) -> object:
 
 
 Code = Annotated[str, BeforeValidator(_compact), StringConstraints(max_length=11)]
-Number = Annotated[SecretStr, BeforeValidator(_compact), Field(max_length=34)]
+Number = Annotated[SecretStr, BeforeValidator(_compact)]  # its form is the bank's: rules.check_bank
 Words = Annotated[str, StringConstraints(min_length=2, max_length=120, pattern=r"^[^\x00-\x1f]*$")]
 Reason = Annotated[str, StringConstraints(min_length=3, max_length=500)]
 Reference = Annotated[str, StringConstraints(min_length=3, max_length=100, pattern=r"^[^\x00-\x1f]*$")]

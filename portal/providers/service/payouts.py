@@ -45,13 +45,17 @@ def begin(organization: Organization, *, actor: Actor) -> Payout:
     return _write(organization, account, rows, actor=actor)
 
 
-def require_active(organization: Organization) -> None:
+def require_active(organization: Organization, *, or_closed: bool = False) -> None:
     """Lets money go to ACTIVE organizations only.
+
+    Args:
+        organization: Whose earnings are to be paid.
+        or_closed: Also to a deactivated one, which gets what was begun before its end.
 
     Raises:
         Conflict: ``ORGANIZATION_NOT_ACTIVE``.
     """
-    if organization.status is not Status.ACTIVE:
+    if organization.status is not Status.ACTIVE and not (or_closed and organization.status is Status.DEACTIVATED):
         sentence = f"{organization.name} is not active at the moment, so nothing can be paid out. Ask the platform's staff."
         raise Conflict(sentence, code="ORGANIZATION_NOT_ACTIVE")
 

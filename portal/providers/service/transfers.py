@@ -4,7 +4,7 @@ The claim is committed before the provider is called. When this process dies, or
 and the sweep rings: the provider is asked first, and told again only when it has never heard of the key.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -21,7 +21,7 @@ from portal.orgs import service as orgs
 from portal.orgs.models import Organization
 from portal.providers import queries
 from portal.providers.models import Earning, Payout, PayoutLine
-from portal.providers.rules import EarningStatus, PayoutStatus, transfer_key
+from portal.providers.rules import EarningStatus, PayoutStatus, last_four, transfer_key
 from portal.providers.rules.occasions import Occasion
 from portal.providers.schemas import ProcessIn
 from portal.providers.service import accounts, mails
@@ -100,7 +100,7 @@ def claim(payout_id: str, *, actor: Actor, by_hand: bool = False) -> Payout:
         As ``process``.
     """
     organization = _payee(payout_id)
-    require_active(organization)
+    require_active(organization, or_closed=True)
     account = require_usable(accounts.locked(organization.id))
     gateway = gateways.by_name(PayoutProvider.MANUAL) if by_hand else gateways.current()
     at = clock.now()
@@ -179,23 +179,39 @@ def _order(payout: Payout) -> Transfer | None:
 
 
 def _moved(order: Transfer, *, provider: str, was_sent: bool) -> TransferState | None:
-    """What became of a transfer; None when that isn't known. Outside of transactions."""
+    """What became of a transfer, in words without the account's number; None when that isn't known. Outside of transactions."""
     try:
-        gateway = gateways.by_name(provider)
-        if was_sent:
-            state = gateway.state(order)
-            if state.status is not TransferStatus.UNKNOWN:
-                return state
-        try:
-            return gateway.transfer(order)
-        except GatewayRefused as error:
-            # After an answer that was lost, a no may be about the key and not about the money: what is there already counts.
-            state = gateway.state(order) if was_sent else TransferState(TransferStatus.UNKNOWN)
-            is_there = state.status is not TransferStatus.UNKNOWN
-            return state if is_there else TransferState(TransferStatus.FAILED, reason=str(error) or "The provider refused.")
+        state = _told(order, provider=provider, was_sent=was_sent)
     except GatewayUnavailable as error:
-        log.warning("payout.unanswered", payout=order.key, error=str(error))
+        log.warning("payout.unanswered", payout=order.key, error=_without_number(str(error), order))
         return None
+    return replace(state, reason=_without_number(state.reason, order))
+
+
+def _told(order: Transfer, *, provider: str, was_sent: bool) -> TransferState:
+    """Tells the provider, unless it was told before and has heard of it.
+
+    Raises:
+        GatewayUnavailable: The outcome is unknown.
+    """
+    gateway = gateways.by_name(provider)
+    if was_sent:
+        state = gateway.state(order)
+        if state.status is not TransferStatus.UNKNOWN:
+            return state
+    try:
+        return gateway.transfer(order)
+    except GatewayRefused as error:
+        # After an answer that was lost, a no may be about the key and not about the money: what is there already counts.
+        state = gateway.state(order) if was_sent else TransferState(TransferStatus.UNKNOWN)
+        if state.status is not TransferStatus.UNKNOWN:
+            return state
+        return TransferState(TransferStatus.FAILED, reason=str(error) or "The provider refused.")
+
+
+def _without_number(words: str, order: Transfer) -> str:
+    """A provider's words, which may repeat what it was told."""
+    return words.replace(order.number, f"…{last_four(order.number)}")
 
 
 def _record(payout_id: str, state: TransferState | None) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.service import admin_actor_of
@@ -11,7 +11,7 @@ from portal.gateways.payouts import PayoutProvider
 from portal.orgs.access import provider_page
 from portal.providers import queries
 from portal.providers.models import Payout
-from portal.providers.rules import PayoutStatus
+from portal.providers.rules import AccountStatus, PayoutStatus
 from portal.providers.rules.accounts import actions_on
 from portal.providers.schemas import AccountDecisionIn, AccountsQuery, ProcessIn
 from portal.providers.service import accounts, transfers
@@ -80,12 +80,21 @@ def _admin_page(form: Form[Any], *, refused_id: str = "", status: int = 200) -> 
     wanted = query(AccountsQuery)
     found = queries.accounts_to_decide(status=wanted.status, limit=MOST_SHOWN)
     gateway = gateways.current()
+    kinds: list[AccountStatus | None] = [None, *AccountStatus]
+    tabs = [
+        {
+            "label": each.label if each else "All",
+            "url": url_for("payouts_admin.index", status=each.value if each else None),
+            "is_current": each is wanted.status,
+        }
+        for each in kinds
+    ]
     return page(
         "providers/admin.html",
         status=status,
         form=form,
         refused_id=refused_id,
-        wanted=wanted,
+        tabs=tabs,
         accounts=[(account, actions_on(account.status)) for account in found],
         payouts=queries.payouts_in_progress(limit=MOST_SHOWN),
         recent=queries.recent_payouts(limit=RECENT),

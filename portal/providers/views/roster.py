@@ -7,10 +7,12 @@ from flask.typing import ResponseReturnValue
 
 from portal.orgs import queries as orgs
 from portal.orgs.access import Access, org, provider_page
+from portal.orgs.models import Organization
 from portal.orgs.rules import EarningsRecipient, MembershipStatus, Role
 from portal.orgs.rules.rates import percent_text
 from portal.orgs.service import members
 from portal.providers import queries
+from portal.providers.queries.consultants import Hosted
 from portal.providers.rules.roster import Decision
 from portal.providers.schemas import ConsultantsPageQuery, TermsForm, VerdictForm
 from portal.providers.service import roster
@@ -70,36 +72,11 @@ def _roster_page(access: Access, *, refused: Form[Any] | None = None, refused_id
     organization, may_change = access.organization, access.may(Role.ORG_ADMIN)
     wanted = query(ConsultantsPageQuery)
     shown_status = wanted.status if may_change else MembershipStatus.ACTIVE
-    offset = (wanted.page - 1) * PAGE_SIZE
-    found = queries.hosted(organization.id, status=shown_status, limit=PAGE_SIZE + 1, offset=offset)
-    rows = found[:PAGE_SIZE]
-    forms = {
-        row.member.id: Form(
-            TermsForm,
-            {
-                "custom_consultant_payout_rate": None if row.custom_rate is None else percent_text(row.custom_rate),
-                "earnings_recipient": row.member.earnings_recipient.value,
-            },
-            prefix=f"terms-{row.member.id}",
-        )
-        for row in rows
-    }
+    found = queries.hosted(organization.id, status=shown_status, limit=PAGE_SIZE + 1, offset=(wanted.page - 1) * PAGE_SIZE)
+    rows, more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
+    forms = {row.member.id: _terms_of(row) for row in rows}
     if refused is not None and refused_id in forms:
         forms[refused_id] = refused
-
-    def url(**changes: Any) -> str:  # noqa: ANN401 - the filters' own values
-        return url_for("consultants.index", slug=organization.slug, **{"status": wanted.status.value, **changes})
-
-    counts = queries.counts_of(organization.id)
-    kinds = (
-        (MembershipStatus.ACTIVE, "Active", counts.active),
-        (MembershipStatus.SUSPENDED, "Suspended", counts.suspended),
-        (MembershipStatus.REMOVED, "Removed", counts.removed),
-    )
-    tabs = [
-        {"label": label, "url": url(status=each.value), "count": number, "is_current": each is shown_status}
-        for each, label, number in kinds
-    ]
     rates = (organization.platform_commission_rate, organization.org_retain_rate, organization.consultant_payout_rate)
     pending = MembershipStatus.PENDING
     return page(
@@ -112,11 +89,33 @@ def _roster_page(access: Access, *, refused: Form[Any] | None = None, refused_id
         refused_id=refused_id,
         forms=forms,
         rows=rows,
-        tabs=tabs if may_change else [],
+        tabs=_tabs(organization, shown_status) if may_change else [],
         applications=queries.hosted(organization.id, status=pending, limit=MOST_APPLICATIONS, offset=0) if may_change else [],
         recipients=RECIPIENTS,
         rates=[percent_text(rate) for rate in rates],
-        previous_url=url(page=wanted.page - 1) if wanted.page > 1 else "",
-        next_url=url(page=wanted.page + 1) if len(found) > len(rows) else "",
-        showing=f"Page {wanted.page}" if wanted.page > 1 or len(found) > len(rows) else "",
+        previous_url=_url(organization, shown_status, page=wanted.page - 1) if wanted.page > 1 else "",
+        next_url=_url(organization, shown_status, page=wanted.page + 1) if more else "",
+        showing=f"Page {wanted.page}" if wanted.page > 1 or more else "",
     )
+
+
+def _terms_of(row: Hosted) -> Form[Any]:
+    rate = None if row.custom_rate is None else percent_text(row.custom_rate)
+    shown = {"custom_consultant_payout_rate": rate, "earnings_recipient": row.member.earnings_recipient.value}
+    return Form(TermsForm, shown, prefix=f"terms-{row.member.id}")
+
+
+def _tabs(organization: Organization, shown: MembershipStatus) -> list[dict[str, Any]]:
+    counts = queries.counts_of(organization.id)
+    kinds = (
+        (MembershipStatus.ACTIVE, "Active", counts.active),
+        (MembershipStatus.SUSPENDED, "Suspended", counts.suspended),
+        (MembershipStatus.REMOVED, "Removed", counts.removed),
+    )
+    return [
+        {"label": label, "url": _url(organization, each), "count": number, "is_current": each is shown} for each, label, number in kinds
+    ]
+
+
+def _url(organization: Organization, status: MembershipStatus, *, page: int | None = None) -> str:
+    return url_for("consultants.index", slug=organization.slug, status=status.value, page=page)
