@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import select
 
-from portal import clock, db
+from portal import clock, db, queue
 from portal.gateways import dns
 from portal.gateways.dns import DnsFailed
 from portal.orgs import queries as orgs_queries
@@ -16,6 +16,7 @@ from portal.sso.schemas import ProviderIn
 from portal.sso.service import connections, parties
 from tests.support import world
 from tests.support.identity_provider import Provider, Us, request_in
+from tests.support.tables import empty
 
 
 @dataclass
@@ -150,6 +151,14 @@ def make_scene(app, bells, *, name: str = "Acme", domain: str = "acme.test", pro
         verify_domain(organization, domain)
         connection = connect(organization, owner, provider)
         return Scene(app, bells, organization, owner, connection.id, provider, us_of(connection))
+
+
+@pytest.fixture(scope="module")
+def fortress(app) -> Scene:
+    """Acme for a whole file: for messages that change nothing."""
+    empty(app)
+    with queue.rung_here() as bells:
+        yield make_scene(app, bells)
 
 
 @pytest.fixture
