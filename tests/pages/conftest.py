@@ -21,7 +21,10 @@ from portal.orgs import queries as orgs_queries
 from portal.orgs.models import Organization
 from portal.orgs.rules import Role, invitable_roles
 from portal.setup import service as setup
+from portal.sso.schemas import ProviderIn
+from portal.sso.service import connections, domains, requests
 from tests.support import world
+from tests.support.identity_provider import Provider
 
 
 @dataclass
@@ -95,10 +98,26 @@ def scene(rung, app) -> Scene:
             "draft_import_id": staged.id,
             "invitation_token": mails.token_of(invitation),
             "order_id": _sandbox_order(),
+            **_single_sign_on(organization, company.owner),
             **_links(),
         }
         admin = world.make_user("admin@portal.test", role=PlatformRole.ADMIN)
         return Scene(organization.slug, organization.id, company.owner, learner, stranger, admin, values)
+
+
+def _single_sign_on(organization: Organization, owner: object) -> dict[str, str]:
+    with db.unit_of_work():
+        claimed = domains.claim("acme.test", organization=organization, user=owner, actor=world.as_self(owner))
+        data = ProviderIn(provider_id="okta", metadata_xml=Provider.like("okta").metadata())
+        connection = connections.create(data, organization=organization, actor=world.as_self(owner))
+        request_id = requests.prepare_test(connection, owner=owner)
+    return {
+        "domain_id": claimed.id,
+        "domain": claimed.domain,
+        "connection_id": connection.id,
+        "provider_id": connection.provider_id,
+        "request_id": request_id,
+    }
 
 
 def _sandbox_order() -> str:

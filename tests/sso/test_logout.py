@@ -49,7 +49,7 @@ def test_signing_out_here_asks_the_provider_which_answers(acme, alice):
 
 def test_the_sign_out_form_may_lead_to_the_provider(acme, alice):
     page = alice.client.get("/account")
-    assert "form-action 'self' https://idp.acme.test;" in page.headers["Content-Security-Policy"]
+    assert "https://idp.acme.test" in page.headers["Content-Security-Policy"].partition("form-action")[2]
     assert "idp.acme.test" not in acme.app.test_client().get("/signin").headers["Content-Security-Policy"]
 
 
@@ -94,7 +94,8 @@ def test_where_the_provider_wants_its_answer_by_post_the_browser_carries_a_form(
         us = us_of(made)
     query = acme.provider.query(acme.provider.logout_request(us))
     page = app.test_client().get(f"/sso/saml/{made.id}/slo?{query}")
-    assert (page.status_code, problems(page)) in {(200, []), (200, [f"the form to {acme.provider.profile['slo_url']} has no CSRF token"])}
+    wrong = [f"the form to {acme.provider.profile['slo_url']} has no CSRF token"]  # ours is nobody else's business
+    assert (page.status_code, problems(page)) == (200, wrong)
     assert "https://idp.acme.test" in page.headers["Content-Security-Policy"].partition("form-action")[2]
     assert 'name="SAMLResponse"' in page.text
 
