@@ -14,7 +14,9 @@ from portal import db as database
 from portal.accounts import service as accounts
 from portal.app import create_app
 from portal.config import Settings
+from portal.gateways import dns
 from tests.support.tables import empty
+from tests.support.zone import Zone
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +55,7 @@ def app(settings):
     for name in ("DATABASE_URL", "REDIS_URL"):
         os.environ.pop(name, None)
     app = create_app(settings)
+    dns.connect(Zone())
     with app.app_context():
         upgrade(directory=str(app.config["MIGRATIONS"]))
     yield app

@@ -6,10 +6,15 @@ They are measured by hand on a machine that does nothing else, and never in CI: 
 import argparse
 import sys
 
-from tests.benchmarks import checkout, csv_import, invoice_pdf
+from tests.benchmarks import checkout, csv_import, invoice_pdf, sso_signin
 from tests.benchmarks.result import Result, table
 
-BENCHMARKS = {"csv-import": csv_import.measure, "checkout": checkout.measure, "invoice-pdf": invoice_pdf.measure}
+BENCHMARKS = {
+    "csv-import": csv_import.measure,
+    "checkout": checkout.measure,
+    "invoice-pdf": invoice_pdf.measure,
+    "sso-signin": sso_signin.measure,
+}
 
 
 def main() -> int:

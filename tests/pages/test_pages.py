@@ -28,6 +28,8 @@ NO_PAGES = {
     "home.export_analytics",
     "media.picture",
     "media.stylesheet",
+    "sso.metadata",
+    "sso.slo",
 }
 SEES_ALL = {"admin": "admin", "staff": "admin"}
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}

@@ -1,13 +1,12 @@
 """Acme with a verified domain and a connection to an identity provider of the tests' own; and a browser without a screen."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import select
 
 from portal import clock, db, queue
 from portal.gateways import dns
-from portal.gateways.dns import DnsFailed
 from portal.orgs import queries as orgs_queries
 from portal.orgs.models import Membership, Organization
 from portal.sso import queries
@@ -17,21 +16,7 @@ from portal.sso.service import connections, parties
 from tests.support import world
 from tests.support.identity_provider import Provider, Us, request_in
 from tests.support.tables import empty
-
-
-@dataclass
-class Zone:
-    """DNS that says what a test wants."""
-
-    records: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    is_down: bool = False
-    asked: list[str] = field(default_factory=list)
-
-    def texts(self, domain: str) -> tuple[str, ...]:
-        self.asked.append(domain)
-        if self.is_down:
-            raise DnsFailed("no answer")
-        return self.records.get(domain, ())
+from tests.support.zone import Zone
 
 
 @pytest.fixture
@@ -40,7 +25,7 @@ def zone():
     made = Zone()
     dns.connect(made)
     yield made
-    dns.connect()
+    dns.connect(Zone())
 
 
 @dataclass

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, update
 
 from portal import clock, config, crypto, db, jobs, queue
-from portal.sso.models import Connection, IdpCertificate, Notice
+from portal.sso.models import Attempt, Connection, IdpCertificate, Notice, SeenMessage, SsoRequest, SsoSession
 from portal.sso.rules.certificates import make_pair
 from portal.sso.service import parties
 from tests.support import world
@@ -149,8 +149,8 @@ def test_old_things_are_forgotten(acme):
     later = clock.now() + timedelta(days=200)
     with acme.app.app_context():
         jobs.run("sso-forget", as_of=later.isoformat())
-        for table in ("sso_requests", "sso_seen_messages", "sso_sessions", "sso_attempts"):
-            assert db.session.scalar(text(f"SELECT count(*) FROM {table}")) == 0, table
+        for table in (SsoRequest, SeenMessage, SsoSession, Attempt):
+            assert db.session.scalar(select(func.count()).select_from(table)) == 0, table
     assert acme.attempts() == []
 
 

@@ -57,8 +57,7 @@ def test_what_is_wrong_by_hand_is_said(owner, changes, field):
 
 
 def test_a_weak_key_is_refused(owner):
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - that is the point
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "weak")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
     weak = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=9)).sign(key, hashes.SHA256())
