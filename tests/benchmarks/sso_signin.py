@@ -88,7 +88,7 @@ def measure() -> list[Result]:
             "warning",
         ]
         with (Path(home) / "web.log").open("wb") as log:
-            web = subprocess.Popen([*command, "--worker-class", "gthread", "wsgi:app"], env=environment, stdout=log, stderr=log)
+            web = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
             try:
                 found = json.loads(_run(["load", json.dumps({**scene, "port": port})], environment))
             finally:
