@@ -91,6 +91,9 @@ def measure() -> list[Result]:
             web = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
             try:
                 found = json.loads(_run(["load", json.dumps({**scene, "port": port})], environment))
+            except subprocess.CalledProcessError:
+                sys.stderr.write((Path(home) / "web.log").read_text()[-4000:])
+                raise
             finally:
                 web.terminate()
                 web.wait(timeout=20)
@@ -194,7 +197,7 @@ def _load(scene: dict) -> dict:
 
 
 def _wait(port: int) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while True:
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

@@ -42,7 +42,7 @@ class PortalProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "portal.local", "run"], cwd=TOP, env=self.environment, stdout=self._out, stderr=self._out
         )
-        self.wait_for("/readyz", 200)
+        self.wait_for("/readyz", 200, seconds=180)  # six processes, on a machine that may be busy
 
     def stop(self) -> int:
         """Sends what Ctrl-C sends and returns the exit status."""
@@ -103,8 +103,8 @@ class PortalProcess:
 def running(home: Path):
     """A portal that runs until the block ends, and ends cleanly."""
     portal = PortalProcess(home)
-    portal.start()
     try:
+        portal.start()
         yield portal
     finally:
         status = portal.stop()
