@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 from flask_migrate import upgrade
-from sqlalchemy import text
 
 from portal import config, local, queue
 from portal import db as database
 from portal.accounts import service as accounts
 from portal.app import create_app
 from portal.config import Settings
+from portal.gateways import dns
+from tests.support.tables import empty
+from tests.support.zone import Zone
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +55,7 @@ def app(settings):
     for name in ("DATABASE_URL", "REDIS_URL"):
         os.environ.pop(name, None)
     app = create_app(settings)
+    dns.connect(Zone())
     with app.app_context():
         upgrade(directory=str(app.config["MIGRATIONS"]))
     yield app
@@ -64,11 +67,7 @@ def app(settings):
 @pytest.fixture
 def tables(app):
     """An empty database; what a test leaves is swept before the next one begins."""
-    with app.app_context(), database.database.engine.begin() as connection:
-        names = ", ".join(table.name for table in database.Base.metadata.sorted_tables)
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-        connection.execute(text(f"TRUNCATE {names}"))
-    queue.connection().flushall()
+    empty(app)
     return app
 
 

@@ -9,8 +9,10 @@ import ipaddress
 import socket
 import ssl
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
+from threading import Timer
 from urllib.parse import urljoin, urlsplit
 
 from portal.gateways.guard import refuse_inside_transaction
@@ -59,11 +61,13 @@ def _get(url: str, *, allow_local: bool, ends: float) -> bytes | str:
         raise FetchFailed("The metadata URL must begin with https://.")
     address = _checked_address(host, port or (443 if parts.scheme == "https" else 80), allow_local=allow_local)
     try:
-        with closing(_connect(parts.scheme, host, address, ends=ends)) as connection:
+        with closing(_connect(parts.scheme, host, address, ends=ends)) as connection, _deadline(connection, ends=ends):
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("GET", path, headers={"Host": parts.netloc, "Accept": "application/samlmetadata+xml, */*;q=0.5"})
             with connection.getresponse() as answer:
-                return _read(answer, connection, url=url, ends=ends)
+                found = _read(answer, url=url)
+                _left(ends)  # what was cut off looks like an end
+                return found
     except ssl.SSLError as error:
         raise FetchFailed(f"The server at {host} has no certificate that we trust.") from error
     except (OSError, http.client.HTTPException, UnicodeError) as error:
@@ -106,7 +110,24 @@ def _connect(scheme: str, host: str, address: tuple[str, int], *, ends: float) -
     return connection
 
 
-def _read(answer: http.client.HTTPResponse, connection: http.client.HTTPConnection, *, url: str, ends: float) -> bytes | str:
+@contextmanager
+def _deadline(connection: http.client.HTTPConnection, *, ends: float) -> Iterator[None]:
+    """Cuts the connection when the time is over: a timeout alone begins anew with each byte that drips in."""
+
+    def cut() -> None:
+        with suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(_left(ends), cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _read(answer: http.client.HTTPResponse, *, url: str) -> bytes | str:
     if answer.status in {301, 302, 303, 307, 308} and (target := answer.getheader("Location")):
         return urljoin(url, target)
     if answer.status != HTTPStatus.OK:
@@ -114,8 +135,6 @@ def _read(answer: http.client.HTTPResponse, connection: http.client.HTTPConnecti
     parts: list[bytes] = []
     size = 0
     while True:
-        if connection.sock is not None:
-            connection.sock.settimeout(_left(ends))
         chunk = answer.read1(CHUNK)
         if not chunk:
             return b"".join(parts)

@@ -20,9 +20,14 @@ def sign_in(user: Any) -> None:  # noqa: ANN401 - the user is a feature's, and w
     session.permanent = True
 
 
+def token() -> str:
+    """The token that the cookie carries while its sign-in lasts, or an empty string."""
+    return str(current_user.get_id()) if current_user.is_authenticated else ""
+
+
 def sign_out() -> str:
     """Empties the cookie and returns the token that it carried, or an empty string."""
-    token = str(current_user.get_id()) if current_user.is_authenticated else ""
+    carried = token()
     logout_user()
     session.clear()
-    return token
+    return carried

@@ -6,7 +6,7 @@ They are measured by hand on a machine that does nothing else, and never in CI: 
 import argparse
 import sys
 
-from tests.benchmarks import checkout, csv_import, invoice_pdf, monthly_run, monthly_run_crash
+from tests.benchmarks import checkout, csv_import, invoice_pdf, monthly_run, monthly_run_crash, pages, sso_signin
 from tests.benchmarks.result import Result, table
 
 BENCHMARKS = {
@@ -15,6 +15,8 @@ BENCHMARKS = {
     "invoice-pdf": invoice_pdf.measure,
     "monthly-run": monthly_run.measure,
     "monthly-run-crash": monthly_run_crash.measure,
+    "pages": pages.measure,
+    "sso-signin": sso_signin.measure,
 }
 
 

@@ -25,7 +25,10 @@ from portal.orgs.rules.tokens import TokenScope
 from portal.orgs.schemas.tokens import TokenIn
 from portal.orgs.service import tokens
 from portal.setup import service as setup
+from portal.sso.schemas import ProviderIn
+from portal.sso.service import connections, domains, requests
 from tests.support import world
+from tests.support.identity_provider import Provider
 from tests.support.url_map import routes, url
 
 LEADS_ON = {"signin.start"}  # only ever a redirect
@@ -106,10 +109,26 @@ def scene(rung, app) -> Scene:
             "invitation_token": mails.token_of(invitation),
             "order_id": _sandbox_order(),
             "token_id": _token(organization, company.owner),
+            **_single_sign_on(organization, company.owner),
             **_links(),
         }
         admin = world.make_user("admin@portal.test", role=PlatformRole.ADMIN)
         return Scene(organization.slug, organization.id, company.owner, learner, stranger, admin, values)
+
+
+def _single_sign_on(organization: Organization, owner: object) -> dict[str, str]:
+    with db.unit_of_work():
+        claimed = domains.claim("acme.test", organization=organization, user=owner, actor=world.as_self(owner))
+        data = ProviderIn(provider_id="okta", metadata_xml=Provider.like("okta").metadata())
+        connection = connections.create(data, organization=organization, actor=world.as_self(owner))
+        request_id = requests.prepare_test(connection, owner=owner)
+    return {
+        "domain_id": claimed.id,
+        "domain": claimed.domain,
+        "connection_id": connection.id,
+        "provider_id": connection.provider_id,
+        "request_id": request_id,
+    }
 
 
 def _sandbox_order() -> str:

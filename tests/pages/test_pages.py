@@ -29,6 +29,8 @@ NO_PAGES = {
     "explore.show",  # a BUYER has none; tests/providers look at it
     "media.picture",
     "media.stylesheet",
+    "sso.metadata",
+    "sso.slo",
 }
 SEES_ALL = {"admin": "admin", "staff": "admin"}
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}

@@ -1,13 +1,12 @@
 """Acme with a verified domain and a connection to an identity provider of the tests' own; and a browser without a screen."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import select
 
-from portal import clock, db
+from portal import clock, db, queue
 from portal.gateways import dns
-from portal.gateways.dns import DnsFailed
 from portal.orgs import queries as orgs_queries
 from portal.orgs.models import Membership, Organization
 from portal.sso import queries
@@ -16,21 +15,8 @@ from portal.sso.schemas import ProviderIn
 from portal.sso.service import connections, parties
 from tests.support import world
 from tests.support.identity_provider import Provider, Us, request_in
-
-
-@dataclass
-class Zone:
-    """DNS that says what a test wants."""
-
-    records: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    is_down: bool = False
-    asked: list[str] = field(default_factory=list)
-
-    def texts(self, domain: str) -> tuple[str, ...]:
-        self.asked.append(domain)
-        if self.is_down:
-            raise DnsFailed("no answer")
-        return self.records.get(domain, ())
+from tests.support.tables import empty
+from tests.support.zone import Zone
 
 
 @pytest.fixture
@@ -39,7 +25,7 @@ def zone():
     made = Zone()
     dns.connect(made)
     yield made
-    dns.connect()
+    dns.connect(Zone())
 
 
 @dataclass
@@ -150,6 +136,14 @@ def make_scene(app, bells, *, name: str = "Acme", domain: str = "acme.test", pro
         verify_domain(organization, domain)
         connection = connect(organization, owner, provider)
         return Scene(app, bells, organization, owner, connection.id, provider, us_of(connection))
+
+
+@pytest.fixture(scope="module")
+def fortress(app) -> Scene:
+    """Acme for a whole file: for messages that change nothing."""
+    empty(app)
+    with queue.rung_here() as bells:
+        yield make_scene(app, bells)
 
 
 @pytest.fixture

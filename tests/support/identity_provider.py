@@ -190,7 +190,8 @@ class Provider:
             f"{attribute('Destination', value('destination', us.acs_url))}{attribute('InResponseTo', value('envelope_to', to))}>"
             f'{issuer_xml.format(declare)}<{p}Status><{p}StatusCode Value="{status}"/></{p}Status>'
             f'<{a}Assertion {declare} ID="{identifier}" Version="2.0" IssueInstant="{value("issued", stamp(0))}">{issuer_xml.format("")}'
-            f"<{a}Subject><{a}NameID{attribute('Format', value('name_id_format', profile['nameid_format']))}>{_text(shown_name)}</{a}NameID>"
+            f"<{a}Subject><{a}NameID{attribute('Format', value('name_id_format', profile['nameid_format']))}>"
+            f"{_text(shown_name)}</{a}NameID>"
             f'<{a}SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer">{confirmation}</{a}SubjectConfirmation></{a}Subject>'
             f"<{a}Conditions{attribute('NotBefore', value('not_before', stamp(profile['not_before'])))}"
             f"{attribute('NotOnOrAfter', value('conditions_until', until))}>{restriction}</{a}Conditions>"

@@ -1,6 +1,7 @@
 """E-mail addresses and domains, compared letter for letter: what looks alike is not the same."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 import idna
@@ -35,7 +36,8 @@ def check_domain(text: str) -> str:
     Raises:
         Invalid: It is no domain, or one in which anybody gets a mailbox (``DOMAIN_PUBLIC``).
     """
-    domain = ascii_domain(text.strip().removeprefix("@").removesuffix("."))
+    written = text.strip().removeprefix("@").removesuffix(".")
+    domain = ascii_domain(written.lower()) if unicodedata.is_normalized("NFKC", written) else None
     if domain is None or domain.rpartition(".")[2].isdigit() or domain.rpartition(".")[2] in NOBODYS:
         sentence = f"“{text.strip()[:80]}” is no domain. Write the part of your addresses after the @, such as example.com."
         raise Invalid(sentence, code="DOMAIN_INVALID", details={"domain": [sentence]})

@@ -31,6 +31,7 @@ COMMON: Names = {
         MICROSOFT + "identity/claims/displayname",
         "name",
         "cn",
+        XMLSOAP + "name",
         "urn:oid:2.16.840.1.113730.3.1.241",
     ),
     "groups": (
@@ -130,7 +131,7 @@ def _values(attributes: Mapping[str, tuple[str, ...]], names: Iterable[str]) -> 
 
 def _name(found: Mapping[str, tuple[str, ...]]) -> str | None:
     parts = [found[field][0] for field in ("firstName", "lastName") if found[field]]
-    whole = found["name"][0] if found["name"] else ""
+    whole = next((name for name in found["name"] if "@" not in name), "")  # Entra's "name" is an address
     text = " ".join(parts) if parts and (len(parts) > 1 or not whole) else whole
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(printable.split())[:MOST_NAME].strip() or None

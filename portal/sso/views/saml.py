@@ -59,12 +59,13 @@ def test(connection_id: str, request_id: str) -> ResponseReturnValue:
 @signed
 def acs(connection_id: str) -> ResponseReturnValue:
     """Takes the identity provider's answer: signs in, shows a test's outcome, or refuses."""
+    before = cookie.token()
     outcome = sign_ins.receive(connection_id, _posted, visit=_visit())
     if outcome.test is not None:
-        return page("sso/tested.html", test=outcome.test, organization=outcome.organization, connection_id=connection_id)
+        return page("sso/tested.html", csrf_token=str, test=outcome.test, organization=outcome.organization, connection_id=connection_id)
     if outcome.user is None or outcome.organization is None:
         return _refused(outcome.reason, outcome.organization)
-    close_session(cookie.sign_out())
+    close_session(before)
     cookie.sign_in(outcome.user)
     if outcome.slo_url:
         session[SLO_ORIGIN] = origin_of(outcome.slo_url)
@@ -100,9 +101,14 @@ def carried(message: Sent) -> ResponseReturnValue:
 
 
 def _refused(reason: Reason | None, organization: Any) -> ResponseReturnValue:  # noqa: ANN401 - an Organization or None
+    """A page without a CSRF token.
+
+    Making one would put a fresh cookie in the place of the visitor's own, which a POST from elsewhere doesn't bring along; so anybody
+    could sign people out.
+    """
     if reason is not None and reason.is_about_person and organization is not None:
-        return page("sso/barred.html", status=403, reason=reason.value, organization=organization)
-    return page("sso/refused.html", status=403)
+        return page("sso/barred.html", status=403, csrf_token=str, reason=reason.value, organization=organization)
+    return page("sso/refused.html", status=403, csrf_token=str)
 
 
 def _posted() -> Mapping[str, str]:
