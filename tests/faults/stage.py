@@ -273,7 +273,7 @@ class Stage:
     def ask(self, statement: str, *values: object) -> list[tuple]:
         """Rows, from a connection of its own."""
         with psycopg.connect(self.environment["DATABASE_URL"].replace("+psycopg", "", 1)) as connection:
-            return connection.execute(statement, values).fetchall()
+            return connection.execute(statement, values or None).fetchall()
 
     def lose_valkey(self) -> None:
         """Stops it and takes away all that it held."""
