@@ -41,11 +41,12 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     mail.connect(settings.mail_location, sender=settings.mail_from, timeout_seconds=settings.mail_timeout_seconds)
     files.connect(settings.files_location, endpoint_url=settings.files_endpoint_url)
     payments.connect(settings)
-    transactions.init_app(app)
+    transactions.begin_first(app)
     security.init_app(app, settings)
     errors.init_app(app)
     filters.init_app(app)
     templates.init_app(app, settings, shell=shell)
+    transactions.end_first(app)
     login = LoginManager(app)
     login.session_protection = None
     login.user_loader(user_of_session)

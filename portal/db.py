@@ -5,6 +5,7 @@ everyone else at most flushes.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -22,7 +23,7 @@ from flask_sqlalchemy.session import Session as BoundSession
 from sqlalchemy import BigInteger, DateTime, Engine, MetaData, TableValuedAlias, Text, Uuid, column, event, func, literal, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry, scoped_session
 
 from portal.errors import DomainError
@@ -30,6 +31,9 @@ from portal.errors import DomainError
 log = structlog.get_logger()
 
 Json = dict[str, Any]
+AWAY = (OperationalError, InterfaceError, PendingRollbackError)
+"""How SQLAlchemy says that the connection is gone: at once, at the next use, and when the transaction that it broke goes on."""
+
 COPIED_AT_ONCE = 2_000
 
 
@@ -93,7 +97,7 @@ database = SQLAlchemy(
     model_class=Base,
     add_models_to_shell=False,
     session_options={"class_": _Session, "expire_on_commit": False},
-    engine_options={"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10},
+    engine_options={"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10, "hide_parameters": True},
 )
 session: scoped_session[BoundSession] = database.session
 _migrate = Migrate(compare_type=True)
@@ -138,7 +142,7 @@ def finish_request(status: int) -> None:
     if status < HTTPStatus.BAD_REQUEST:
         _commit()
     else:
-        session.rollback()
+        _roll_back()
 
 
 @contextmanager
@@ -148,7 +152,7 @@ def unit_of_work() -> Iterator[None]:
         yield
         _commit()
     except BaseException:
-        session.rollback()
+        _roll_back()
         raise
 
 
@@ -159,6 +163,30 @@ def outside() -> Iterator[None]:
     yield
     if session().in_transaction():
         raise RuntimeError("The outside world was called together with the database: move the query out of outside().")
+
+
+def write_down(act: Callable[[], None], *, patience: float = 120) -> None:
+    """Does and commits what has happened outside already: again and again while the database is away, for it must not be forgotten.
+
+    Args:
+        act: What is written; it may be called several times.
+        patience: For so many seconds.
+
+    Raises:
+        OperationalError: The database was away for longer.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            act()
+            _commit()
+        except AWAY:
+            _roll_back()
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+        else:
+            return
 
 
 def checkpoint() -> None:
@@ -233,7 +261,7 @@ def locked_by_name(name: str) -> None:
 
 def abandon() -> None:
     """Gives up what the present transaction wrote, because the act was refused; reads go on in a new one."""
-    session.rollback()
+    _roll_back()
 
 
 @contextmanager
@@ -261,6 +289,14 @@ def is_reachable() -> bool:
     except OperationalError:
         return False
     return True
+
+
+def _roll_back() -> None:
+    """A connection that is gone needs no rollback, and what it says to one is thrown away with it."""
+    try:
+        session.rollback()
+    except AWAY:
+        session().invalidate()
 
 
 def _commit() -> None:

@@ -22,6 +22,8 @@ from portal.setup import tasks as setup
 log = structlog.get_logger()
 
 QUEUES = ("default", "pdf")
+MAIL_SECONDS = 600
+"""A job that is stopped while a mail server thinks about a message makes it go twice, so there is time for the longest answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +48,16 @@ class Job:
 JOBS = {
     job.name: job
     for job in (
-        Job("accounts-send-link", accounts.send_link),
-        Job("orgs-send-verdict", orgs.send_verdict),
-        Job("invites-send", invites.send),
+        Job("accounts-send-link", accounts.send_link, timeout=MAIL_SECONDS),
+        Job("orgs-send-verdict", orgs.send_verdict, timeout=MAIL_SECONDS),
+        Job("invites-send", invites.send, timeout=MAIL_SECONDS),
         Job("invites-expire", invites.expire, cron="10 * * * *"),
         Job("setup-clean-stale-drafts", setup.clean_stale_drafts, cron="20 3 * * *", timeout=1800),
         Job("billing-final-invoice", billing.final_invoice),
         Job("billing-monthly-run", billing.monthly_run, cron="0 0 1 * *", timeout=3600),
         Job("billing-archive-invoice", billing.archive_invoice, queue="pdf"),
         Job("billing-archive-credit-note", billing.archive_credit_note, queue="pdf"),
-        Job("billing-send-invoice", billing.send_invoice, queue="pdf"),
+        Job("billing-send-invoice", billing.send_invoice, queue="pdf", timeout=MAIL_SECONDS),
         Job("billing-build-archive", billing.build_archive, queue="pdf", timeout=3600),
         Job("billing-forget-archives", billing.forget_archives, cron="40 3 * * *", timeout=1800),
         Job("sandbox-send-webhook", sandbox.send_webhook, timeout=60),

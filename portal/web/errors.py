@@ -9,7 +9,7 @@ from flask import Flask, Response, g, jsonify, make_response, redirect, render_t
 from flask_limiter import RateLimitExceeded
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
@@ -66,8 +66,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(RateLimitExceeded, _rate_limit)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(DataError, _impossible_value)
-    app.register_error_handler(OperationalError, _unavailable)
-    app.register_error_handler(PoolTimeoutError, _unavailable)
+    for away in (*db.AWAY, PoolTimeoutError):
+        app.register_error_handler(away, _unavailable)
     app.register_error_handler(Exception, _broken)
 
 
@@ -136,7 +136,7 @@ def _impossible_value(error: DataError) -> Response:
 
 
 def _unavailable(error: Exception) -> Response:
-    log.error("database.unavailable", error=str(error))
+    log.error("database.unavailable", error=str(getattr(error, "orig", None) or error))
     g._login_user = AnonymousUserMixin()  # noqa: SLF001 - where Flask-Login looks before it asks the database who is signed in
     response = answer(503, SENTENCES[503], code="UNAVAILABLE")
     response.headers["Retry-After"] = "5"

@@ -46,7 +46,7 @@ WHERE p.payment_method = 'ORG_INVOICED' AND p.status = 'SUCCEEDED' AND p.created
 BOOKINGS = "SELECT count(*) FROM bookings WHERE learner_id IN (SELECT id FROM users WHERE email LIKE 'learner%' OR email LIKE 'payer%')"
 CODES_OF_DISK = {"STORE_UNAVAILABLE", "PDF_UNAVAILABLE"}
 HARMLESS = re.compile(
-    r"OperationalError|AdminShutdown|ConnectionError|TimeoutError|OSError|FileExistsError|NotADirectoryError|MailFailed|PdfFailed|Unavailable"
+    r"OperationalError|AdminShutdown|Connection\w*Error|TimeoutError|OSError|FileExistsError|NotADirectoryError|MailFailed|PdfFailed|Unavailable"
     r"|BusyLoadingError|JobTimeoutException|GatewayUnavailable|WorkHorse|Slot|Conflict"
 )
 
