@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import html5lib
 import psycopg
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
@@ -219,6 +219,37 @@ def unavailable(client):
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json["checks"]["database"]) == (503, "unreachable")
     assert client.get("/healthz").status_code == 200
+
+
+def test_a_database_that_goes_away_at_the_commit_is_answered_like_one_that_was_away(client, rung, app, monkeypatch):
+    person = {"name": "Asha", "email": "asha@acme.test", "password": "a good long password"}
+    headers = world.csrf(client)
+    with monkeypatch.context() as broken:
+        broken.setattr(db._Session, "commit", raising(OperationalError("COMMIT", {}, psycopg.OperationalError("the server is gone"))))
+        answer = client.post("/signup", data=person, headers=headers)
+    assert "can't reach its database" in page_of(answer, 503)
+    assert answer.headers["Retry-After"] == "5"
+    assert "Content-Security-Policy" in answer.headers
+    assert rung == []
+    assert client.post("/signup", data=person, headers=world.csrf(client)).status_code == 303
+
+
+def test_a_connection_that_cannot_even_roll_back_is_thrown_away(client, app, tables, monkeypatch):
+    with app.app_context():
+        user = world.make_user("asha@acme.test")
+    world.sign_in(client, user)
+
+    def cut_off(_user_id):
+        """The server ends this request's connection, and a second one can't be had."""
+        pid = db.session.scalar(text("SELECT pg_backend_pid()"))
+        with db.database.engine.connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:pid, 2000)"), {"pid": pid})
+        raise OperationalError("SELECT", {}, psycopg.OperationalError("the system is shutting down"))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(orgs_queries, "memberships_of", cut_off)
+        assert "can't reach its database" in page_of(client.get("/orgs"), 503)
+    assert client.get("/account").status_code == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
