@@ -12,8 +12,8 @@ from portal.cli import register_commands
 from portal.features import BLUEPRINTS
 from portal.gateways import files, mail, payments
 from portal.home.views import shell
-from portal.operations.service import configure_logging
-from portal.web import errors, filters, forms, security, templates, transactions
+from portal.operations.service.logs import configure_logging, watch_errors
+from portal.web import errors, filters, forms, security, templates, tracing, transactions
 
 TOP = Path(__file__).resolve().parent.parent
 
@@ -32,7 +32,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     crypto.use_secret(settings.secret_key)
     crypto.use_keys(settings.data_encryption_keys)
     clock.read_from(settings.clock_file)
-    configure_logging(as_json=settings.portal_env == "production")
+    configure_logging(settings, who_asks=tracing.who_asks)
+    watch_errors(settings)
     app = Flask("portal", root_path=str(TOP), template_folder="templates", static_folder="static")
     app.config.update(MIGRATIONS=TOP / "migrations", PERMANENT_SESSION_LIFETIME=SESSION_LASTS, MAX_CONTENT_LENGTH=8 * 1024 * 1024)
     app.json = forms.Json(app)
@@ -41,6 +42,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     mail.connect(settings.mail_location, sender=settings.mail_from, timeout_seconds=settings.mail_timeout_seconds)
     files.connect(settings.files_location, endpoint_url=settings.files_endpoint_url)
     payments.connect(settings)
+    tracing.init_app(app)
     transactions.begin_first(app)
     security.init_app(app, settings)
     errors.init_app(app)

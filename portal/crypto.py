@@ -59,6 +59,11 @@ def use_keys(keys: str) -> None:
         _keys[key_id] = AESGCM(bytes.fromhex(key))
 
 
+def first_key_id() -> str:
+    """The id of the key that encrypts now."""
+    return next(iter(_keys))
+
+
 def encrypt(plain: bytes, *, about: str) -> str:
     """Encrypts by AES-256-GCM (NIST SP 800-38D) with a random nonce.
 

@@ -16,7 +16,9 @@ from uuid import UUID
 
 import structlog
 import uuid_utils
-from flask import Flask
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as BoundSession
@@ -289,6 +291,12 @@ def is_reachable() -> bool:
     except OperationalError:
         return False
     return True
+
+
+def is_migrated() -> bool:
+    """Whether the database is at the newest migration of this version."""
+    directory = ScriptDirectory(current_app.config["MIGRATIONS"])
+    return set(MigrationContext.configure(session.connection()).get_current_heads()) == set(directory.get_heads())
 
 
 def _roll_back() -> None:

@@ -15,7 +15,8 @@ from portal.home import api as home_api
 from portal.home import views as home_views
 from portal.invites import api as invites_api
 from portal.invites.views import invitations
-from portal.operations import views as operations_views
+from portal.operations.views import health
+from portal.operations.views import jobs as jobs_views
 from portal.orgs import api as orgs_api
 from portal.orgs.views import audit_log, media, members, settings, verification
 from portal.providers import api as providers_api
@@ -27,7 +28,7 @@ from portal.signin import views as signin_views
 from portal.web import openapi
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
-    operations_views.bp,
+    health.bp,
     signin_views.bp,
     signin_api.bp,
     home_views.bp,
@@ -56,6 +57,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     billing_api.credits_bp,
     billing_api.payments_bp,
     billing_api.webhooks_bp,
+    jobs_views.bp,
     sandbox_views.bp,
     openapi.bp,
 )

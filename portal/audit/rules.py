@@ -72,6 +72,7 @@ class Action(StrEnum):
     CREDIT_NOTE_ISSUED = "CREDIT_NOTE_ISSUED"
     CREDIT_NOTE_VOIDED = "CREDIT_NOTE_VOIDED"
     CREDIT_PAID_OUT = "CREDIT_PAID_OUT"
+    JOB_RUN_BY_HAND = "JOB_RUN_BY_HAND"
 
     @property
     def label(self) -> str:
@@ -124,6 +125,7 @@ LABELS = {
     Action.CREDIT_NOTE_ISSUED: "Credit note issued",
     Action.CREDIT_NOTE_VOIDED: "Credit note voided",
     Action.CREDIT_PAID_OUT: "Credit paid out",
+    Action.JOB_RUN_BY_HAND: "Job run by hand",
 }
 
 

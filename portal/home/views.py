@@ -31,6 +31,7 @@ ADMIN_LINKS = (
     ("Consultants", "briefcase", "providers"),
     ("Refunds", "undo-2", "refunds"),
     ("Invoicing", "receipt", "billing_admin"),
+    ("Jobs", "activity", "jobs"),
 )
 RECENT = 8
 

@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from portal import db
 from portal.errors import DomainError, NotFound, TooLarge, Unauthenticated
 from portal.web.page import wants_fragment
+from portal.web.tracing import route
 
 log = structlog.get_logger()
 
@@ -131,7 +132,7 @@ def _http_error(error: HTTPException) -> Any:  # noqa: ANN401 - redirects pass t
 
 def _impossible_value(error: DataError) -> Response:
     """PostgreSQL can't hold what was sent: text with a NUL, a number of thirty digits."""
-    log.warning("request.impossible_value", path=request.path, error=str(error.orig))
+    log.warning("request.impossible_value", route=route(), error=str(error.orig))
     return answer(400, SENTENCES[400], code="INVALID")
 
 
@@ -144,5 +145,5 @@ def _unavailable(error: Exception) -> Response:
 
 
 def _broken(error: Exception) -> Response:
-    log.error("request.broken", path=request.path, exc_info=error)
+    log.error("request.broken", route=route(), exc_info=error)
     return answer(500, SENTENCES[500], code="INTERNAL_ERROR")

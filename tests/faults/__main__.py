@@ -19,9 +19,9 @@ def main() -> int:
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1_000_000)
     home = Path(tempfile.mkdtemp(prefix="portal-faults-"))
     outcome = run(home, seconds=arguments.seconds, seed=seed)
-    print(outcome.report())
+    print(outcome.report())  # noqa: T201 - what it is for
     if outcome.findings:
-        print(f"What happened stands in {home}.", file=sys.stderr)
+        print(f"What happened stands in {home}.", file=sys.stderr)  # noqa: T201 - a command speaks to its terminal
         return 1
     shutil.rmtree(home, ignore_errors=True)
     return 0

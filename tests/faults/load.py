@@ -2,7 +2,6 @@
 
 import random
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -135,7 +134,7 @@ class Load:
         self.months += 1
 
     def _repeat(self, act: Callable[[random.Random, int], None], number: int, pause: float) -> None:
-        chance = random.Random(f"{self._seed} {act.__name__} {number}")
+        chance = random.Random(f"{self._seed} {act.__name__} {number}")  # noqa: S311 - a load, no secret
         while not self.closing.is_set():
             try:
                 act(chance, number)
@@ -153,7 +152,7 @@ class Load:
             self._people[key] = Person(self.stage.url, self.notes, email)
         return self._people[key]
 
-    def _look(self, chance: random.Random, number: int) -> None:
+    def _look(self, chance: random.Random, _number: int) -> None:
         slug = self.scene.slugs[chance.randrange(len(self.scene.slugs) // 2) * 2 % len(self.scene.slugs)]
         owner = self._person(f"owner@{slug}.test")
         path = chance.choice(("home", "members", "invitations", "billing", "billing/statement", "plans", "settings/audit", "analytics"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.faults import verdict
 from tests.faults.load import Load, furnish
-from tests.faults.people import Notes
+from tests.faults.people import Notes, Person
 from tests.faults.stage import Stage
 from tests.faults.weather import Weather
 
@@ -66,7 +66,7 @@ def run(home: Path, *, seconds: float, seed: int) -> Outcome:
         weather.end()
         load.late.set()
         load.end()
-        left, healed_after = verdict.heal(stage, seconds=max(120, seconds / 2))
+        left, healed_after = verdict.heal(stage, seconds=max(300, seconds * 1.5))
         found = verdict.findings(stage, load, weather, notes, left=left)
         taken = verdict.copies(stage)
         return Outcome(
@@ -87,8 +87,6 @@ def run(home: Path, *, seconds: float, seed: int) -> Outcome:
 
 def _wait_until_ready(stage: Stage) -> None:
     notes = Notes()
-    from tests.faults.people import Person
-
     end = time.monotonic() + 120
     guest = Person(stage.url, notes, "")
     while (found := guest.ask("GET", "/readyz")) is None or found.status_code != 200:

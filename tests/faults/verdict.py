@@ -12,7 +12,7 @@ from rq.registry import StartedJobRegistry
 
 from portal import queue
 from tests.faults.load import Load
-from tests.faults.people import NOBODY, Notes
+from tests.faults.people import NOBODY, Answer, Notes
 from tests.faults.stage import Stage
 from tests.faults.weather import Weather
 
@@ -35,8 +35,8 @@ STUCK = {
     "invoices in the making": "SELECT count(*) FROM invoices WHERE status = 'DRAFT'",
 }
 GAPS = """
-SELECT substring({column} from '^(.*)/[0-9]+$') AS series, count(*), max(substring({column} from '[0-9]+$')::bigint), count(DISTINCT {column})
-FROM {table} WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY 1
+SELECT substring(number from '^(.*)/[0-9]+$') AS series, count(*), max(substring(number from '[0-9]+$')::bigint), count(DISTINCT number)
+FROM {table} WHERE number IS NOT NULL GROUP BY 1 ORDER BY 1
 """
 UNBILLED = """
 SELECT count(*) FROM payments p JOIN organizations o ON o.id = p.organization_id
@@ -44,7 +44,9 @@ WHERE p.payment_method = 'ORG_INVOICED' AND p.status = 'SUCCEEDED' AND p.created
   AND (SELECT count(*) FROM invoice_lines l WHERE l.payment_id = p.id AND l.released_at IS NULL) <> 1
 """
 BOOKINGS = "SELECT count(*) FROM bookings WHERE learner_id IN (SELECT id FROM users WHERE email LIKE 'learner%' OR email LIKE 'payer%')"
+KEYS = {"mailed_links": "''", "invitations": "CASE WHEN renewals > 0 THEN '-' || renewals ELSE '' END", "invoice_mails": "''"}
 CODES_OF_DISK = {"STORE_UNAVAILABLE", "PDF_UNAVAILABLE"}
+EXCEPTION = r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Failed|Unavailable|Conflict|Shutdown|Taken|Refused))(?:: .*)?$"
 HARMLESS = re.compile(
     r"OperationalError|AdminShutdown|Connection\w*Error|TimeoutError|OSError|FileExistsError|NotADirectoryError|MailFailed|PdfFailed|Unavailable"
     r"|BusyLoadingError|JobTimeoutException|GatewayUnavailable|WorkHorse|Slot|Conflict"
@@ -98,7 +100,7 @@ def findings(stage: Stage, load: Load, weather: Weather, notes: Notes, *, left: 
 def _numbers(stage: Stage) -> list[str]:
     found = []
     for table in ("invoices", "credit_notes"):
-        for series, count, last, distinct in stage.ask(GAPS.format(table=table, column="number")):
+        for series, count, last, distinct in stage.ask(GAPS.format(table=table)):
             if not count == last == distinct:
                 found.append(f"{table} {series}: {count} numbers, {distinct} of them distinct, the last one is {last}")
     return found
@@ -139,8 +141,9 @@ def copies(stage: Stage) -> dict[str, list[float]]:
 def _mails(stage: Stage, weather: Weather) -> list[str]:
     """Each row's mail went, under one Message-ID; and once, but for a kill in the moment between the server's yes and our note of it."""
     sent: set[str] = set()
-    for table, column in (("mailed_links", "''"), ("invitations", "CASE WHEN renewals > 0 THEN '-' || renewals ELSE '' END"), ("invoice_mails", "''")):
-        sent |= {f"<{row}{suffix}@portal.example>" for row, suffix in stage.ask(f"SELECT id, {column} FROM {table} WHERE delivery = 'SENT'")}  # noqa: S608 - our own words
+    for table, suffix in KEYS.items():
+        rows = stage.ask(f"SELECT id, {suffix} FROM {table} WHERE delivery = 'SENT'")  # noqa: S608 - our own words
+        sent |= {f"<{row}{end}@portal.example>" for row, end in rows}
     taken = copies(stage)
     found = [f"{key} is noted as sent and was never taken" for key in sent - taken.keys()]
     found += [f"{key} was taken and is of no row that was sent" for key in taken.keys() - sent]
@@ -149,8 +152,8 @@ def _mails(stage: Stage, weather: Weather) -> list[str]:
             if not weather.is_under(at - 0.1, at + 1, KILLS, slack=0.2):
                 found.append(f"{key} was taken {len(times)} times, and nobody was killed in the moment of the first")
     alike = Counter((mail.to, mail.subject) for mail in {mail.message_id: mail for mail in stage.post.taken}.values())
-    found += [f"{number} different mails “{subject}” went to {to}" for (to, subject), number in alike.items() if number > 1 and "@home" not in to]
-    return found
+    twice = [(to, subject, number) for (to, subject), number in alike.items() if number > 1 and "@home" not in to]
+    return [*found, *(f"{number} different mails “{subject}” went to {to}" for to, subject, number in twice)]
 
 
 def _answers(weather: Weather, notes: Notes) -> list[str]:
@@ -161,9 +164,7 @@ def _answers(weather: Weather, notes: Notes) -> list[str]:
         if answer.status == NOBODY and not weather.is_under(*how, {"web process killed"}, slack=10):
             found.append(f"{answer.call} got no answer: {answer.text}")
         elif answer.status == 503 and not (
-            weather.is_under(*how, DATABASE, slack=15)
-            or (answer.code in CODES_OF_DISK or "PDF" in answer.text or "picture" in answer.text)
-            and weather.is_under(*how, {"disk full"}, slack=5)
+            weather.is_under(*how, DATABASE, slack=15) or (_is_of_disk(answer) and weather.is_under(*how, {"disk full"}, slack=5))
         ):
             found.append(f"{answer.call} was turned away by 503 with nothing broken: {answer.text}")
         elif answer.status >= 500 and answer.status != 503:
@@ -171,8 +172,12 @@ def _answers(weather: Weather, notes: Notes) -> list[str]:
     return found
 
 
+def _is_of_disk(answer: Answer) -> bool:
+    return answer.code in CODES_OF_DISK or "PDF" in answer.text or "picture" in answer.text
+
+
 def _log(stage: Stage) -> list[str]:
     """Jobs fail for reasons that lie outside only."""
     text = stage.log.read_text(errors="replace")
-    kinds = Counter(re.findall(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Failed|Unavailable|Conflict|Shutdown|Taken|Refused))(?:: .*)?$", text, flags=re.MULTILINE))
+    kinds = Counter(re.findall(EXCEPTION, text, flags=re.MULTILINE))
     return [f"the log has {number} of {kind}" for kind, number in kinds.items() if not HARMLESS.search(kind)]

@@ -34,7 +34,7 @@ class Weather:
 
     def __init__(self, stage: Stage, *, seed: int, seconds: float) -> None:
         self.stage, self.faults = stage, []
-        self._chance = random.Random(f"weather {seed}")
+        self._chance = random.Random(f"weather {seed}")  # noqa: S311 - bad luck, no secret
         self._over, self._lock = Event(), Lock()
         self._seconds = seconds
         self._began = time.monotonic()
@@ -77,7 +77,7 @@ class Weather:
             ("mail refused", lambda: self._refuse_mail(bad), True),
             ("mail slow", lambda: self._slow_mail(bad), True),
             ("disk full", lambda: self._fill_disk(bad), True),
-            ("web process killed", lambda: self._kill_web(), False),
+            ("web process killed", self._kill_web, False),
             *((name, act, False) for name, act in kills * (1 if short else 3)),
         ]
         self._chance.shuffle(deck)
