@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
@@ -90,9 +91,13 @@ class _Session(BoundSession):
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:  # noqa: ANN401 - SQLAlchemy's own signature
         engine = super().get_bind(*args, **kwargs)
-        if self.info.get("read_only") and isinstance(engine, Engine):
-            return engine.execution_options(postgresql_readonly=True)
-        return engine
+        return _read_only_engine(engine) if self.info.get("read_only") and isinstance(engine, Engine) else engine
+
+
+@lru_cache(maxsize=4)
+def _read_only_engine(engine: Engine) -> Engine:
+    """The same object at each call: a session takes another connection for each engine that it meets."""
+    return engine.execution_options(postgresql_readonly=True)
 
 
 database = SQLAlchemy(

@@ -6,7 +6,6 @@ from portal import db, queue
 from portal.db import Json
 from portal.invites.service import imports, invitations, mails
 
-
 ENOUGH_SECONDS = 120
 
 

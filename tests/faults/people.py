@@ -85,7 +85,7 @@ class Person:
         self.url, self.notes, self.email = url, notes, email
         self.session = requests.Session()
         self.page: requests.Response | None = None
-        self._token = ""
+        self._token, self.signs_in = "", False
 
     def ask(self, method: str, path: str, **how) -> requests.Response | None:
         """One call; None when nobody answered."""
@@ -112,6 +112,8 @@ class Person:
             if found.status_code == 303:
                 path = found.headers["Location"]
                 if path.startswith("/signin"):
+                    if self.signs_in:
+                        raise GaveUp(path)
                     self.sign_in()
                     path = "/orgs"
                 continue
@@ -132,15 +134,21 @@ class Person:
         found = self.ask("POST", forms[0].action, data=values, files=files)
         if found is None or found.status_code in UNSURE:
             raise GaveUp(action)
+        if found.headers.get("Location", "").startswith("/signin?"):
+            self.sign_in()
+            raise GaveUp(action)
         return found
 
     def sign_in(self) -> None:
         """Signs in by the two pages."""
         self.session.cookies.clear()
-        self._token = ""
-        self.get("/signin")
-        self.page = self.submit("/signin", email=self.email)
-        found = self.submit("/signin/password", password=PASSWORD)
+        self._token, self.signs_in = "", True
+        try:
+            self.get("/signin")
+            self.page = self.submit("/signin", email=self.email)
+            found = self.submit("/signin/password", password=PASSWORD)
+        finally:
+            self.signs_in = False
         if found.status_code != 303:
             raise GaveUp("sign-in")
         self.notes.did("sign-ins")

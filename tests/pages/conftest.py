@@ -4,9 +4,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rq import Queue
+from rq.job import Job, JobStatus
+from rq.registry import FailedJobRegistry
 from sqlalchemy import select
 
-from portal import clock, crypto, db
+from portal import clock, crypto, db, queue
 from portal.accounts.models import MailedLink
 from portal.accounts.rules import LinkPurpose, PlatformRole
 from portal.accounts.schemas import SignUpIn
@@ -95,6 +98,8 @@ def scene(rung, app) -> Scene:
             "draft_import_id": staged.id,
             "invitation_token": mails.token_of(invitation),
             "order_id": _sandbox_order(),
+            "job_name": "invites-expire",
+            "rq_id": _failed_job(),
             **_links(),
         }
         admin = world.make_user("admin@portal.test", role=PlatformRole.ADMIN)
@@ -105,6 +110,15 @@ def _sandbox_order() -> str:
     ends = clock.now() + timedelta(minutes=30)
     order = payments.Order(db.new_id(), 118_000, "INR", "Career coaching", "asha@acme.test", "http://localhost/", ends)
     return payments.current().open(order).order_id
+
+
+def _failed_job() -> str:
+    rq_id = queue.ring("sweep")
+    job = Job.fetch(rq_id, connection=queue.connection())
+    Queue(job.origin, connection=queue.connection()).remove(job)
+    job.set_status(JobStatus.FAILED)
+    FailedJobRegistry(job.origin, connection=queue.connection()).add(job, ttl=600)
+    return rq_id
 
 
 def _links() -> dict[str, str]:

@@ -90,13 +90,15 @@ def outbox() -> list[Waiting]:
     """Every kind of the table, in one statement."""
     now = clock.now()
     counted = [_counted(kind) for kind in OUTBOX]
-    return [Waiting(row[0], row[1], age_seconds(row[2], now=now)) for row in db.session.execute(union_all(*counted))]
+    rows: Any = db.session.execute(union_all(*counted)).all()
+    return [Waiting(name, number, age_seconds(since, now=now)) for name, number, since in rows]
 
 
 def failed_mails() -> dict[str, int]:
     """How many mails were given up after their last try, by kind."""
     each = [select(literal(name), func.count()).select_from(model).where(model.delivery == Delivery.FAILED) for name, model in _MAILS]
-    return {name: number for name, number in db.session.execute(union_all(*each))}
+    rows: Any = db.session.execute(union_all(*each)).all()
+    return dict(rows)
 
 
 def _counted(kind: Kind) -> Select[tuple[str, int, datetime | None]]:
