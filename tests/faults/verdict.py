@@ -46,7 +46,10 @@ WHERE p.payment_method = 'ORG_INVOICED' AND p.status = 'SUCCEEDED' AND p.created
 BOOKINGS = "SELECT count(*) FROM bookings WHERE learner_id IN (SELECT id FROM users WHERE email LIKE 'learner%' OR email LIKE 'payer%')"
 KEYS = {"mailed_links": "''", "invitations": "CASE WHEN renewals > 0 THEN '-' || renewals ELSE '' END", "invoice_mails": "''"}
 CODES_OF_DISK = {"STORE_UNAVAILABLE", "PDF_UNAVAILABLE"}
-EXCEPTION = r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Failed|Unavailable|Conflict|Shutdown|Taken|Refused))(?:: .*)?$(?!\n\n(?:During handling|The above exception))"
+EXCEPTION = (
+    r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Failed|Unavailable|Conflict|Shutdown|Taken|Refused))(?:: .*)?$"
+    r"(?!\n\n(?:During handling|The above exception))"
+)
 HARMLESS = re.compile(
     r"OperationalError|AdminShutdown|Connection\w*Error|TimeoutError|OSError|FileExistsError|NotADirectoryError|MailFailed|PdfFailed|Unavailable"
     r"|BusyLoadingError|JobTimeoutException|GatewayUnavailable|WorkHorse|HorseMonitorTimeout|Slot|Conflict"
