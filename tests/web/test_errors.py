@@ -171,9 +171,8 @@ def test_a_broken_route_says_nothing_of_how_it_broke(client, monkeypatch):
     for each in (page, part, answer):
         assert "secret" not in each.text
         assert "ZeroDivision" not in each.text
-    assert [(line["event"], line["path"], str(line["exc_info"])) for line in log] == [
-        ("request.broken", "/verify/x", "a secret of ours")
-    ] * 2
+    broken = [(line["route"], str(line["exc_info"])) for line in log if line["event"] == "request.broken"]
+    assert broken == [("/verify/<token>", "a secret of ours")] * 2
 
 
 def test_a_broken_route_keeps_nothing_of_what_it_wrote(rung, app, monkeypatch):

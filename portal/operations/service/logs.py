@@ -14,6 +14,7 @@ from portal.config import Settings
 _SECRET_NAMES = re.compile(r"password|secret|token|authorization|cookie|csrf|dsn|api_?key|account_number", re.IGNORECASE)
 _SECRET_VALUES = re.compile(
     r"(?P<before>://[^/\s:@]*:)[^@\s/]+(?=@)"  # the password in an address
+    r"|(?P<detail>DETAIL: ).*"  # PostgreSQL's, with the values of a row
     r"|(?P<path>/(?:verify|reset|organizations/invite)/)[A-Za-z0-9_-]{20,}"
 )
 _HIDDEN = "…"
@@ -88,7 +89,7 @@ def _without_secrets(_logger: object, _method: str, event: structlog.typing.Even
 
 def _clean(value: Any) -> Any:  # noqa: ANN401 - whatever is logged
     if isinstance(value, str):
-        return _SECRET_VALUES.sub(lambda match: (match["before"] or match["path"]) + _HIDDEN, value)
+        return _SECRET_VALUES.sub(lambda match: (match["before"] or match["detail"] or match["path"]) + _HIDDEN, value)
     if isinstance(value, dict):
         return {name: _HIDDEN if _SECRET_NAMES.search(str(name)) else _clean(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
