@@ -13,14 +13,13 @@ from portal import local
 from portal.local import postgres
 from tests.support.portal_process import OURS, TOP
 
-PASSWORD = "demo-portal-2026"
 SIGN_IN = """
 from portal.app import create_app
 client = create_app().test_client()
 token = client.get("/api/auth/csrf").json["csrfToken"]
-person = {"email": "owner@acme.example", "password": "%s"}
+person = {"email": "owner@acme.example", "password": "demo-portal-2026"}
 print(client.post("/api/auth/login", json=person, headers={"X-CSRFToken": token}).status_code)
-""" % PASSWORD
+"""
 
 
 def commands(name: str) -> str:
@@ -71,7 +70,7 @@ def test_a_dump_and_the_files_make_the_whole_portal_again(machine):
 
     counted = "psql --no-align --tuples-only --command 'SELECT count(*), sum(amount) FROM invoices' "
     assert run(machine, counted + '"$RESTORED_URL"') == run(machine, counted + '"$DATABASE_URL"')
-    changed = "psql --command \"UPDATE invoices SET amount = amount + 1\" \"$RESTORED_URL\" 2>&1"
+    changed = "psql --command 'UPDATE invoices SET amount = amount + 1' \"$RESTORED_URL\" 2>&1"
     assert "ERROR" in run(machine, changed, status=1)  # the triggers came back, too
 
     [missing, *_rest] = sorted(Path(machine["RESTORED_FILES"]).glob("organizations/*/invoices/*.pdf"))

@@ -56,7 +56,7 @@ def test_a_request_keeps_the_id_that_a_proxy_gave_it(tables, given):
     assert tables.test_client().get("/signin", headers={"X-Request-Id": given}).headers["X-Request-Id"] == given
 
 
-@pytest.mark.parametrize("given", ["", "short", "x" * 65, "with blanks in it", "quote\"and<tag>", "-begins-wrong", "ünicode-id"])
+@pytest.mark.parametrize("given", ["", "short", "x" * 65, "with blanks in it", 'quote"and<tag>', "-begins-wrong", "ünicode-id"])
 def test_a_request_with_an_id_that_is_not_well_formed_gets_one(tables, given):
     made = tables.test_client().get("/signin", headers={"X-Request-Id": given}).headers["X-Request-Id"]
     assert re.fullmatch("[0-9a-f]{32}", made)
@@ -105,7 +105,7 @@ def test_a_job_says_its_name_its_rows_and_which_request_rang_it(tables, app, as_
 
 
 def test_what_people_send_cannot_begin_a_line_of_the_log(tables, as_json, capsys, settings):
-    evil = "x\n{\"event\": \"forged\"}"
+    evil = 'x\n{"event": "forged"}'
     logs.logging.getLogger("portal.test").warning("odd %s", evil)
     assert [line["event"] for line in as_json()] == [f"odd {evil}"]
     logs.configure_logging(settings, who_asks=tracing.who_asks)
@@ -115,7 +115,8 @@ def test_what_people_send_cannot_begin_a_line_of_the_log(tables, as_json, capsys
 
 def test_secrets_stay_out_of_the_log(tables, as_json):
     log = logs.structlog.get_logger("portal.test")
-    log.warning("tried", password="hunter2", session_token="t0p", url="redis://:pw-of-redis@cache/0", path="/reset/abcdefghijklmnopqrstuvwxyz")
+    addresses = {"url": "redis://:pw-of-redis@cache/0", "path": "/reset/abcdefghijklmnopqrstuvwxyz"}
+    log.warning("tried", password="hunter2", session_token="t0p", **addresses)
     [line] = as_json()
     assert (line["password"], line["session_token"]) == ("…", "…")
     assert (line["url"], line["path"]) == ("redis://:…@cache/0", "/reset/…")
@@ -124,12 +125,12 @@ def test_secrets_stay_out_of_the_log(tables, as_json):
 def test_a_failed_statement_does_not_tell_its_values(app, tables, as_json):
     log = logs.structlog.get_logger("portal.test")
     insert = db.text("INSERT INTO users (id, email) VALUES (:id, :email)")
-    with app.app_context(), pytest.raises(IntegrityError), db.unit_of_work():
+    with app.app_context():
         try:
             db.session.execute(insert, {"id": db.new_id(), "email": "very-private@x.test"})
         except IntegrityError:
             log.exception("it failed")
-            raise
+        db.abandon()
     [line] = as_json()
     assert "null value in column" in line["exception"]
     assert "very-private" not in line["exception"]
@@ -149,12 +150,12 @@ def test_figures_are_for_who_has_the_token(tables, settings):
 
 
 def test_requests_are_counted_by_route_and_never_by_what_stands_in_the_address(scraped, tables):
-    key = ("portal_requests_total", "/verify/<token>", "404", "GET")
-    before = scraped().get(tuple([key[0], *sorted(key[1:])]), 0)
+    key = ("portal_requests_total", *sorted(("/verify/<token>", "404", "GET")))
+    before = scraped().get(key, 0)
     tables.test_client().get("/verify/some-token-of-somebody")
     tables.test_client().open("/signin", method="BREW")
     after = scraped()
-    assert after[tuple([key[0], *sorted(key[1:])])] == before + 1
+    assert after[key] == before + 1
     assert any("OTHER" in key for key in after)
     assert not any("some-token" in str(key) for key in after)
 
@@ -224,6 +225,6 @@ def test_what_goes_to_sentry_has_nothing_that_people_sent():
         "breadcrumbs": {"values": [{"message": "SELECT private"}]},
     }
     sent = str(logs.scrubbed(event, {}))
-    for secret in ("hunter2", "cookie-of-asha", "token-of-asha", "abcdefghijkl", "q=private", "192.0.2.7", "k-1", "pw-of-db", "SELECT private"):
-        assert secret not in sent
+    secrets = ("hunter2", "cookie-of-asha", "token-of-asha", "abcdefghijkl", "q=private", "192.0.2.7", "k-1", "pw-of-db", "SELECT private")
+    assert [secret for secret in secrets if secret in sent] == []
     assert "/reset/<token>" in sent

@@ -1,4 +1,4 @@
-"""``python -m tests.support.page_pictures``: the pictures of real pages in the README anew, from the demo on a portal of its own. Look at them."""
+"""``python -m tests.support.page_pictures``: the README's pictures of real pages anew, from the demo on a portal of its own. Look at them."""
 
 import io
 import tempfile
@@ -7,10 +7,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from tests.story.conftest import ARGUMENTS
 from tests.support.browser import Visitor, enter
 from tests.support.pictures import FOLDER
 from tests.support.portal_process import PortalProcess, running
-from tests.story.conftest import ARGUMENTS
 
 NOW = "2026-12-02T05:30:00Z"
 PASSWORD = "demo-portal-2026"

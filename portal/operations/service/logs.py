@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import sentry_sdk
 import structlog
@@ -19,6 +19,18 @@ _SECRET_VALUES = re.compile(
 )
 _HIDDEN = "…"
 _handlers: list[logging.Handler] = []
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Standard error as it is when something is said: tests and servers put others in its place."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override] # logging's own last resort does the same
+        """The present one."""
+        return sys.stderr
 
 
 def configure_logging(settings: Settings, *, who_asks: structlog.typing.Processor) -> None:
@@ -46,7 +58,7 @@ def configure_logging(settings: Settings, *, who_asks: structlog.typing.Processo
     renderer: list[structlog.typing.Processor] = (
         [structlog.processors.JSONRenderer()] if as_json else [_on_one_line, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove, *renderer]))
     root = logging.getLogger()
