@@ -1,4 +1,4 @@
-"""``python -m tests.support.page_pictures``: the README's pictures of real pages anew, from the demo on a portal of its own. Look at them."""
+"""``python -m tests.support.page_pictures``: the pictures of real pages anew, from the demo on a portal of its own. Look at them."""
 
 import io
 import tempfile
