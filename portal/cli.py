@@ -1,6 +1,7 @@
 """``flask users | jobs | billing | keys | backup | demo``: each command says what it did and exits non-zero when it didn't."""
 
 import json
+import logging
 import os
 import time
 from dataclasses import asdict
@@ -91,6 +92,7 @@ def run_job(name: str, as_of: str | None, *, wait: bool) -> None:
     if not wait:
         click.echo(f"{name} is queued as {queue.ring(name, as_of=as_of)}.")
         return
+    _quietly()
     with queue.rung_here() as rung:
         summary = jobs.run(name, as_of=as_of)
         while rung:
@@ -172,6 +174,7 @@ def verify_backup() -> None:
 @click.option("--force", is_flag=True, help="Also into a database that isn't empty.")
 def load_demo(*, force: bool) -> None:
     """Three organizations with a story, made through the services."""
+    _quietly()
     try:
         with queue.rung_here() as rung:
             lines = demo.load(force=force)
@@ -182,6 +185,11 @@ def load_demo(*, force: bool) -> None:
         _stop(error.message)
     for line in lines:
         click.echo(line)
+
+
+def _quietly() -> None:
+    """A line a job is for servers; a person at a terminal wants to see what went wrong."""
+    logging.getLogger("portal").setLevel(logging.WARNING)
 
 
 def _address(email: str) -> str:

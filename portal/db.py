@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import structlog
 import uuid_utils
 from alembic.runtime.migration import MigrationContext
@@ -26,7 +27,7 @@ from flask_sqlalchemy.session import Session as BoundSession
 from sqlalchemy import BigInteger, DateTime, Engine, MetaData, TableValuedAlias, Text, Uuid, column, event, func, literal, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry, scoped_session
 
 from portal.errors import DomainError
@@ -246,9 +247,12 @@ def copy_into(model: type[Base], columns: Sequence[str], rows: Iterable[Sequence
     tail = "".join(f",{value}" for value in (same or {}).values())
     connection: Any = session.connection().connection.driver_connection
     left = iter(rows)
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        while chunk := list(islice(left, COPIED_AT_ONCE)):
-            copy.write(_as_csv(chunk, tail=tail))
+    try:
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            while chunk := list(islice(left, COPIED_AT_ONCE)):
+                copy.write(_as_csv(chunk, tail=tail))
+    except psycopg.Error as error:  # as SQLAlchemy would have said it, had it sent the statement
+        raise DBAPIError.instance("COPY", None, error, psycopg.Error, hide_parameters=True, dialect=database.engine.dialect) from error
 
 
 def _as_csv(rows: Sequence[Sequence[str]], *, tail: str) -> str:
