@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis.exceptions import ConnectionError as RedisGone
+from rq import Queue
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from portal import clock, config, db, jobs, queue
@@ -86,18 +87,17 @@ def test_each_request_is_one_line_with_its_id_and_who_asked_about_which_organiza
 
 
 def test_a_job_says_its_name_its_rows_and_which_request_rang_it(tables, app, as_json, monkeypatch):
+    with app.app_context(), db.unit_of_work():
+        person = SignUpIn(name="Asha", email="asha@acme.test", password=world.PASSWORD)
+        user = world.accounts.sign_up(person, ip=None)
+    client = world.sign_in(app.test_client(), user)
+    client.post("/verify/resend", headers=world.csrf(client) | {"X-Request-Id": "proxy-0123456789"})
+    newest = Queue("default", connection=queue.connection()).jobs[-1]
+    assert newest.meta == {"request_id": "proxy-0123456789"}
+    monkeypatch.setattr(jobs, "get_current_job", lambda: newest)
+    monkeypatch.setattr(db, "after_fork", lambda: None)
+    as_json()
     with app.app_context():
-        with db.unit_of_work():
-            user = world.accounts.sign_up(SignUpIn(name="Asha", email="asha@acme.test", password=world.PASSWORD), ip=None)
-        client = world.sign_in(app.test_client(), user)
-        as_json()
-        headers = world.csrf(client) | {"X-Request-Id": "proxy-0123456789"}
-        client.post("/verify/resend", headers=headers)
-        newest = [job for job in queue.Queue("default", connection=queue.connection()).jobs if job.meta.get("request_id")][-1]
-        assert newest.meta == {"request_id": "proxy-0123456789"}
-        monkeypatch.setattr(jobs, "get_current_job", lambda: newest)
-        monkeypatch.setattr(db, "after_fork", lambda: None)
-        as_json()
         jobs.perform(*newest.args)
     [line] = [line for line in as_json() if line["event"] == "job.done"]
     assert (line["job"], line["ids"], line["rq_id"]) == ("accounts-send-link", list(newest.args[1:]), newest.id)

@@ -302,3 +302,20 @@ def test_nul_characters_are_refused_and_break_nothing(app, tables, nul):
 
 def test_the_start_page_leads_on(app, tables):
     assert Visitor(app).get("/").heading == "Sign in"
+
+
+def test_a_copy_that_breaks_off_is_a_database_that_is_away(tables, app):
+    with app.app_context():
+        pid = db.session.scalar(text("SELECT pg_backend_pid()"))
+
+        def rows():
+            for number in range(2 * db.COPIED_AT_ONCE):
+                if number == db.COPIED_AT_ONCE:  # in the middle of the COPY
+                    with db.database.engine.connect() as other:
+                        other.execute(text("SELECT pg_terminate_backend(:pid, 2000)"), {"pid": pid})
+                yield [db.new_id(), f"p{number}@acme.test", "P", "2026-11-12T09:00:00Z"]
+
+        columns = ("id", "email", "name", "created_at")
+        with pytest.raises(db.AWAY), db.unit_of_work():
+            db.copy_into(User, columns, rows(), same={"platform_role": "USER"})
+        assert db.session.scalars(select(User)).all() == []
