@@ -42,7 +42,7 @@ class PortalProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "portal.local", "run"], cwd=TOP, env=self.environment, stdout=self._out, stderr=self._out
         )
-        self.wait_for("/readyz", 200)
+        self.wait_for("/readyz", 200, seconds=180)
 
     def stop(self) -> int:
         """Sends what Ctrl-C sends and returns the exit status."""
@@ -51,10 +51,11 @@ class PortalProcess:
         self._out.close()
         return status
 
-    def get(self, path: str) -> tuple[int, str]:
+    def get(self, path: str, *, headers: dict[str, str] | None = None) -> tuple[int, str]:
         """Status and body of a page; 0 when nobody answers."""
+        asked = urllib.request.Request(self.url + path, headers=headers or {})  # noqa: S310 - our own address
         try:
-            with urllib.request.urlopen(self.url + path, timeout=15) as answer:  # noqa: S310 - our own address
+            with urllib.request.urlopen(asked, timeout=15) as answer:  # noqa: S310 - our own address
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
