@@ -15,7 +15,7 @@ bp = Blueprint("jobs", __name__, url_prefix="/admin/jobs")
 @admin
 def index() -> ResponseReturnValue:
     """Every job with its last and next run, the queues, and what they have given up."""
-    return page("operations/jobs.html", block="job_board", board=service.board())
+    return page("operations/jobs.html", board=service.board())
 
 
 @bp.post("/<job_name>/run")
