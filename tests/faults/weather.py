@@ -85,16 +85,18 @@ class Weather:
 
     def _rage(self) -> None:
         pause = self._seconds / (28 if self._seconds < 300 else 110)
-        while not self._over.is_set():
+        is_first = True
+        while is_first or not self._over.is_set():
             for name, act, lasts in self._deck():
-                if self._over.wait(pause * self._chance.uniform(0.4, 1.6)):
-                    return
+                if self._over.wait(pause * self._chance.uniform(0.4, 1.6)) and not is_first:
+                    return  # each kind has come at least once
                 if lasts:
                     thread = Thread(target=self._suffer, args=(name, act), daemon=True)
                     self._long.append(thread)
                     thread.start()
                 else:
                     self._suffer(name, act)
+            is_first = False
 
     def _suffer(self, name: str, act: Callable[[], None]) -> None:
         began = time.monotonic()
