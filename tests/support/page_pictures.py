@@ -15,8 +15,8 @@ from tests.support.portal_process import PortalProcess, running
 NOW = "2026-12-02T05:30:00Z"
 PASSWORD = "demo-portal-2026"
 OWNER = "owner@acme.example"
-SIZE = {"width": 1200, "height": 800}
-COLORS = 96
+SIZE = {"width": 1440, "height": 900}
+COLORS = 64
 HR_FILE = (
     "Employee Name;Work Email;Department\r\n"
     "Farida Khan;farida@acme.example;Sales\r\n"
