@@ -1,6 +1,6 @@
 # Everything for one machine. `make run` and `make test` set up what they need; both are quick when nothing changed.
 .DEFAULT_GOAL := run
-.PHONY: setup setup-tests run test check bench lighthouse lock audit clean
+.PHONY: setup setup-tests run test check bench lighthouse faults pictures lock audit clean
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -90,6 +90,13 @@ bench: setup ## the benchmarks with their floors, one table; make bench ARGS=csv
 
 lighthouse: setup-tests ## Lighthouse over four pages of the demo; needs Node.js with npx
 	@$(python) -m tests.benchmarks.lighthouse
+
+faults: setup-tests ## a mixed load while everything breaks at random; make faults SECONDS=60 SEED=7 for a short one, or one again
+	@$(python) -m tests.faults --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+
+pictures: setup-tests ## the pictures of the documentation anew, from the demo and from made-up documents; look at them
+	@$(python) -m tests.support.pictures
+	@$(python) -m tests.support.page_pictures
 
 audit: setup ## known holes of the dependencies, where the service that knows them can be reached
 	@$(uv) tool run --quiet pip-audit@2.10.1 --require-hashes --disable-pip --requirement requirements.lock

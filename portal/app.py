@@ -12,10 +12,10 @@ from portal.cli import register_commands
 from portal.features import BLUEPRINTS
 from portal.gateways import dns, files, mail, payments, payouts
 from portal.home.views import shell
-from portal.operations.service import configure_logging
+from portal.operations.service.logs import configure_logging, watch_errors
 from portal.orgs.queries import tokens
 from portal.orgs.service.tokens import note_use
-from portal.web import bearer, errors, filters, forms, security, templates, transactions
+from portal.web import bearer, errors, filters, forms, security, templates, tracing, transactions
 
 TOP = Path(__file__).resolve().parent.parent
 
@@ -34,7 +34,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     crypto.use_secret(settings.secret_key)
     crypto.use_keys(settings.data_encryption_keys)
     clock.read_from(settings.clock_file)
-    configure_logging(as_json=settings.portal_env == "production")
+    configure_logging(settings, who_asks=tracing.who_asks)
+    watch_errors(settings)
     app = Flask("portal", root_path=str(TOP), template_folder="templates", static_folder="static")
     app.config.update(MIGRATIONS=TOP / "migrations", PERMANENT_SESSION_LIFETIME=SESSION_LASTS, MAX_CONTENT_LENGTH=8 * 1024 * 1024)
     app.json = forms.Json(app)
@@ -45,12 +46,14 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     payments.connect(settings)
     payouts.connect(settings)
     dns.connect()
-    transactions.init_app(app)
+    tracing.init_app(app)
+    transactions.begin_first(app)
     bearer.init_app(app, find=tokens.bearer_of, used=note_use)
     security.init_app(app, settings)
     errors.init_app(app)
     filters.init_app(app)
     templates.init_app(app, settings, shell=shell)
+    transactions.end_first(app)
     login = LoginManager(app)
     login.session_protection = None
     login.user_loader(user_of_session)

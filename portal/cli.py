@@ -1,6 +1,7 @@
-"""``flask users | jobs | billing | demo``: each command says what it did and exits non-zero when it didn't."""
+"""``flask users | jobs | billing | keys | backup | demo``: each command says what it did and exits non-zero when it didn't."""
 
 import json
+import logging
 import os
 import time
 from dataclasses import asdict
@@ -11,28 +12,29 @@ from flask import Flask
 from flask.cli import AppGroup
 from pydantic import TypeAdapter, ValidationError
 
-from portal import clock, crypto, db, demo, jobs, queue
+from portal import clock, db, demo, jobs, queue
 from portal.accounts import service as accounts
 from portal.accounts.rules import PlatformRole
 from portal.accounts.schemas import Email
 from portal.audit.rules import SYSTEM
 from portal.billing import queries as billing
+from portal.encrypted import ENCRYPTED
 from portal.errors import DomainError
-from portal.operations import queries as operations
-from portal.providers.service import accounts as payout_accounts
+from portal.operations import service as operations
 from portal.scheduling import schedule_forever, work_forever
 
 users = AppGroup("users", help="People and their platform roles.")
 jobs_group = AppGroup("jobs", help="Background jobs.")
 billing_group = AppGroup("billing", help="Money.")
-payouts_group = AppGroup("payouts", help="Bank accounts that payouts go to.")
+keys_group = AppGroup("keys", help="The keys of what is stored encrypted.")
+backup_group = AppGroup("backup", help="What was restored.")
 demo_group = AppGroup("demo", help="Made-up organizations to look at.")
 ROLES = click.Choice([role.value for role in PlatformRole])
 
 
 def register_commands(app: Flask) -> None:
     """Makes the commands known to ``flask``."""
-    for group in (users, jobs_group, billing_group, payouts_group, demo_group):
+    for group in (users, jobs_group, billing_group, keys_group, backup_group, demo_group):
         app.cli.add_command(group)
 
 
@@ -68,12 +70,12 @@ def change_role(email: str, role: str) -> None:
 
 @jobs_group.command("list")
 def list_jobs() -> None:
-    """The table of jobs, with when they ran last and what they said."""
-    last = operations.last_runs()
-    for job in jobs.JOBS.values():
-        run = last.get(job.name)
-        ran = f"{run.started_at:%Y-%m-%d %H:%M}Z {'failed' if run.error else 'done'}" if run else "–"
-        click.echo(f"{job.name:28}{job.queue:10}{job.cron or 'when rung':14}{ran}")
+    """The table of jobs: when each ran last and what became of it, and when it is due next (UTC)."""
+    click.echo(f"{'job':32}{'queue':9}{'cron':14}{'last run':19}{'outcome':24}next run")
+    for row in operations.job_rows():
+        last = f"{row.started:%Y-%m-%d %H:%M}Z" if row.started else "–"
+        due = f"{row.next_at:%Y-%m-%d %H:%M}Z" if row.next_at else "when rung"
+        click.echo(f"{row.name:32}{row.queue:9}{row.cron or '–':14}{last:19}{row.outcome.label if row.cron else '–':24}{due}")
 
 
 @jobs_group.command("run")
@@ -90,6 +92,7 @@ def run_job(name: str, as_of: str | None, *, wait: bool) -> None:
     if not wait:
         click.echo(f"{name} is queued as {queue.ring(name, as_of=as_of)}.")
         return
+    _quietly()
     with queue.rung_here() as rung:
         summary = jobs.run(name, as_of=as_of)
         while rung:
@@ -137,22 +140,41 @@ def reconcile(organization_id: str | None, *, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-@payouts_group.command("rotate-keys")
+@keys_group.command("list")
+def list_keys() -> None:
+    """How many rows of each encrypted column each key of DATA_ENCRYPTION_KEYS encrypts."""
+    for column, keys in operations.keys_in_use(ENCRYPTED).items():
+        click.echo(f"{column}: {', '.join(f'{number} by {key}' for key, number in keys.items()) or 'nothing'}")
+
+
+@keys_group.command("rotate")
 def rotate_keys() -> None:
-    """Encrypts account numbers anew by the first of DATA_ENCRYPTION_KEYS; afterwards the others may go."""
-    try:
-        with db.unit_of_work():
-            done = payout_accounts.rotate_keys()
-    except crypto.Undecipherable as error:
-        _stop(f"An account number can't be read: {error}. Those before it are done; put its key back and run this again.")
-    numbers = "1 account number was" if done == 1 else f"{done} account numbers were"
-    click.echo(f"{numbers} encrypted anew by the key {crypto.first_key_id()}.")
+    """Writes anew, with the first key of DATA_ENCRYPTION_KEYS, whatever an older one encrypts; stopped, it goes on when called again."""
+    columns = operations.rotate(ENCRYPTED)
+    for column in columns:
+        click.echo(f"{column.name}: {column.rewritten} written anew, {len(column.unreadable)} can't be read.")
+        for row in column.unreadable:
+            click.echo(f"  {row}")
+    if any(column.unreadable for column in columns):
+        _stop("What can't be read was left as it is: its key isn't among DATA_ENCRYPTION_KEYS.")
+
+
+@backup_group.command("verify")
+def verify_backup() -> None:
+    """Proves that database, files and keys belong together, as after a restore; exits with 1 when something is missing."""
+    found = operations.missing_parts(ENCRYPTED)
+    for sentence in found:
+        click.echo(sentence)
+    if found:
+        raise SystemExit(1)
+    click.echo("Database, files and keys belong together.")
 
 
 @demo_group.command("load")
 @click.option("--force", is_flag=True, help="Also into a database that isn't empty.")
 def load_demo(*, force: bool) -> None:
     """Three organizations with a story, made through the services."""
+    _quietly()
     try:
         with queue.rung_here() as rung:
             lines = demo.load(force=force)
@@ -179,6 +201,11 @@ def synthesize(organizations: int, payments: int, learners: int, *, seed: int) -
         _stop(error.message)
     for line in lines:
         click.echo(line)
+
+
+def _quietly() -> None:
+    """A line a job is for servers; a person at a terminal wants to see what went wrong."""
+    logging.getLogger("portal").setLevel(logging.WARNING)
 
 
 def _address(email: str) -> str:

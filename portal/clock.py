@@ -34,6 +34,11 @@ def wall() -> datetime:
     return datetime.now(UTC)
 
 
+def system() -> datetime:
+    """What the machine's own clock shows, whatever ``CLOCK_FILE`` says: the hour of queues and cron lines. UTC."""
+    return datetime.now(UTC)
+
+
 def today(time_zone: str | ZoneInfo) -> date:
     """The present date in a time zone."""
     zone = time_zone if isinstance(time_zone, ZoneInfo) else ZoneInfo(time_zone)

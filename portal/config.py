@@ -17,6 +17,11 @@ from portal.errors import Invalid
 
 DEFAULT_SUPPLIER_GSTIN = "29AAGCP4321K1Z8"
 _KEY_HEX_LENGTH = 64
+_SHORTEST_TOKEN = 16
+NONE = "-"
+"""What a setting says that has a default and is to be empty: an empty variable counts as absent."""
+
+_OWN = ("supplier_name", "supplier_address", "supplier_bank", "supplier_upi_id", "mail_from")
 _GATEWAY_KEYS = {
     "stripe": ("stripe_secret_key", "stripe_webhook_secret"),
     "razorpay": ("razorpay_key_id", "razorpay_key_secret", "razorpay_webhook_secret"),
@@ -101,6 +106,15 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("it must be days after the due date such as -7,0,7,14,30, or empty for no reminders") from None
 
+    @field_validator("supplier_upi_id")
+    @classmethod
+    def _upi(cls, value: str) -> str:
+        if value == NONE:
+            return ""
+        if "@" not in value.strip("@"):
+            raise ValueError(f"it must be an id such as name@bank, or {NONE} for none")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _psycopg(cls, value: str) -> str:
@@ -151,6 +165,21 @@ class Settings(BaseSettings):
         is_bucket = parts.scheme == "s3" and parts.netloc and "@" not in parts.netloc
         if value and (parts.query or parts.fragment or not (is_folder or is_bucket)):
             raise ValueError("it must be an address such as file:///srv/portal/files or s3://bucket/prefix")
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _token(cls, value: str) -> str:
+        if value and (len(value) < _SHORTEST_TOKEN or not value.isascii() or not value.isprintable() or " " in value):
+            raise ValueError(f"it must be {_SHORTEST_TOKEN} or more visible ASCII characters, or empty for no figures")
+        return value
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def _dsn(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (parts.scheme in {"http", "https"} and parts.username and parts.hostname and parts.path.strip("/").isdecimal()):
+            raise ValueError("it must be a DSN such as https://key@sentry.example.com/1, or empty")
         return value
 
     @field_validator("data_encryption_keys")
@@ -205,10 +234,18 @@ class Settings(BaseSettings):
             "RATE_LIMITS must be on in production": self.rate_limits == "off",
             "SSO_ALLOW_LOCAL_METADATA must be off in production": self.sso_allow_local_metadata,
             "SUPPLIER_GSTIN must be your own in production": self.supplier_gstin == DEFAULT_SUPPLIER_GSTIN,
+            "SUPPLIER_PAN must be characters 3 to 12 of SUPPLIER_GSTIN": self.supplier_pan != self.supplier_gstin[2:12],
+            "FILES_URL must be set in production": not self.files_url,
+            "MAIL_URL must be an smtp:// or smtps:// address in production": urlsplit(self.mail_url).scheme not in {"smtp", "smtps"},
+            **{f"{name.upper()} must be your own in production": self._is_made_up(name) for name in _OWN},
         }
         for sentence, broken in refused.items():
             if broken:
                 raise ValueError(sentence)
+
+    def _is_made_up(self, name: str) -> bool:
+        """Whether a setting still says what is printed on documents of a supplier who doesn't exist."""
+        return bool(getattr(self, name) == type(self).model_fields[name].default)
 
     @cached_property
     def files_location(self) -> str:

@@ -5,6 +5,7 @@ everyone else at most flushes.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,16 +15,19 @@ from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
 import structlog
 import uuid_utils
-from flask import Flask
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as BoundSession
 from sqlalchemy import BigInteger, DateTime, Engine, MetaData, TableValuedAlias, Text, Uuid, column, event, func, literal, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry, scoped_session
 
 from portal.errors import DomainError
@@ -32,6 +36,9 @@ log = structlog.get_logger()
 
 Json = dict[str, Any]
 Item = TypeVar("Item")
+AWAY = (OperationalError, InterfaceError, PendingRollbackError)
+"""How SQLAlchemy says that the connection is gone: at once, at the next use, and when the transaction that it broke goes on."""
+
 COPIED_AT_ONCE = 2_000
 
 
@@ -99,7 +106,7 @@ database = SQLAlchemy(
     model_class=Base,
     add_models_to_shell=False,
     session_options={"class_": _Session, "expire_on_commit": False},
-    engine_options={"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10},
+    engine_options={"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10, "hide_parameters": True},
 )
 session: scoped_session[BoundSession] = database.session
 _migrate = Migrate(compare_type=True)
@@ -144,7 +151,7 @@ def finish_request(status: int) -> None:
     if status < HTTPStatus.BAD_REQUEST:
         _commit()
     else:
-        session.rollback()
+        _roll_back()
 
 
 @contextmanager
@@ -154,7 +161,7 @@ def unit_of_work() -> Iterator[None]:
         yield
         _commit()
     except BaseException:
-        session.rollback()
+        _roll_back()
         raise
 
 
@@ -165,6 +172,30 @@ def outside() -> Iterator[None]:
     yield
     if session().in_transaction():
         raise RuntimeError("The outside world was called together with the database: move the query out of outside().")
+
+
+def write_down(act: Callable[[], None], *, patience: float = 120) -> None:
+    """Does and commits what has happened outside already: again and again while the database is away, for it must not be forgotten.
+
+    Args:
+        act: What is written; it may be called several times.
+        patience: For so many seconds.
+
+    Raises:
+        OperationalError: The database was away for longer.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            act()
+            _commit()
+        except AWAY:
+            _roll_back()
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+        else:
+            return
 
 
 def checkpoint() -> None:
@@ -217,9 +248,12 @@ def copy_into(model: type[Base], columns: Sequence[str], rows: Iterable[Sequence
     tail = "".join(f",{value}" for value in (same or {}).values())
     connection: Any = session.connection().connection.driver_connection
     left = iter(rows)
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        while chunk := list(islice(left, COPIED_AT_ONCE)):
-            copy.write(_as_csv(chunk, tail=tail))
+    try:
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            while chunk := list(islice(left, COPIED_AT_ONCE)):
+                copy.write(_as_csv(chunk, tail=tail))
+    except psycopg.Error as error:  # as SQLAlchemy would have said it, had it sent the statement
+        raise DBAPIError.instance("COPY", None, error, psycopg.Error, hide_parameters=True, dialect=database.engine.dialect) from error
 
 
 def _as_csv(rows: Sequence[Sequence[str]], *, tail: str) -> str:
@@ -239,7 +273,7 @@ def locked_by_name(name: str) -> None:
 
 def abandon() -> None:
     """Gives up what the present transaction wrote, because the act was refused; reads go on in a new one."""
-    session.rollback()
+    _roll_back()
 
 
 @contextmanager
@@ -267,6 +301,20 @@ def is_reachable() -> bool:
     except OperationalError:
         return False
     return True
+
+
+def is_migrated() -> bool:
+    """Whether the database is at the newest migration of this version."""
+    directory = ScriptDirectory(current_app.config["MIGRATIONS"])
+    return set(MigrationContext.configure(session.connection()).get_current_heads()) == set(directory.get_heads())
+
+
+def _roll_back() -> None:
+    """A connection that is gone needs no rollback, and what it says to one is thrown away with it."""
+    try:
+        session.rollback()
+    except AWAY:
+        session().invalidate()
 
 
 def _commit() -> None:

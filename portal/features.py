@@ -15,7 +15,8 @@ from portal.home import api as home_api
 from portal.home import views as home_views
 from portal.invites import api as invites_api
 from portal.invites.views import invitations
-from portal.operations import views as operations_views
+from portal.operations.views import health
+from portal.operations.views import jobs as jobs_views
 from portal.orgs import api as orgs_api
 from portal.orgs.views import audit_log, media, members, settings, tokens, verification
 from portal.providers.api import consultants as providers_api
@@ -36,7 +37,7 @@ from portal.sso.views import settings as sso_settings
 from portal.web import openapi
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
-    operations_views.bp,
+    health.bp,
     signin_views.bp,
     signin_api.bp,
     home_views.bp,
@@ -76,6 +77,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     sso_claims.bp,
     sso_api.bp,
     sso_api.admin_bp,
+    jobs_views.bp,
     sandbox_views.bp,
     openapi.bp,
 )

@@ -1,11 +1,13 @@
 """THE table of jobs: what can be rung, where it runs, when it is due."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from flask import current_app, has_app_context
+from rq import get_current_job
 
 from portal import clock, db, queue
 from portal.accounts import tasks as accounts
@@ -15,6 +17,7 @@ from portal.db import Json
 from portal.invites import tasks as invites
 from portal.operations import service as operations
 from portal.operations import tasks as sweeping
+from portal.operations.service import figures
 from portal.orgs import tasks as orgs
 from portal.providers import tasks as providers
 from portal.sandbox import tasks as sandbox
@@ -24,6 +27,8 @@ from portal.sso import tasks as sso
 log = structlog.get_logger()
 
 QUEUES = ("default", "pdf")
+MAIL_SECONDS = 600
+"""A job that is stopped while a mail server thinks about a message makes it go twice, so there is time for the longest answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +53,16 @@ class Job:
 JOBS = {
     job.name: job
     for job in (
-        Job("accounts-send-link", accounts.send_link),
-        Job("orgs-send-verdict", orgs.send_verdict),
-        Job("invites-send", invites.send),
+        Job("accounts-send-link", accounts.send_link, timeout=MAIL_SECONDS),
+        Job("orgs-send-verdict", orgs.send_verdict, timeout=MAIL_SECONDS),
+        Job("invites-send", invites.send, timeout=MAIL_SECONDS),
         Job("invites-expire", invites.expire, cron="10 * * * *"),
         Job("setup-clean-stale-drafts", setup.clean_stale_drafts, cron="20 3 * * *", timeout=1800),
         Job("billing-final-invoice", billing.final_invoice),
         Job("billing-monthly-run", billing.monthly_run, cron="0 0 1 * *", timeout=3600),
         Job("billing-archive-invoice", billing.archive_invoice, queue="pdf"),
         Job("billing-archive-credit-note", billing.archive_credit_note, queue="pdf"),
-        Job("billing-send-invoice", billing.send_invoice, queue="pdf"),
+        Job("billing-send-invoice", billing.send_invoice, queue="pdf", timeout=MAIL_SECONDS),
         Job("billing-build-archive", billing.build_archive, queue="pdf", timeout=3600),
         Job("billing-forget-archives", billing.forget_archives, cron="40 3 * * *", timeout=1800),
         Job("sandbox-send-webhook", sandbox.send_webhook, timeout=60),
@@ -90,7 +95,7 @@ def init_queue(redis_url: str) -> None:
     """Tells the queue where Redis is and where each job goes."""
     queue.connect(redis_url)
     for job in JOBS.values():
-        queue.route(job.name, queue=job.queue, timeout=job.timeout)
+        queue.route(job.name, queue=job.queue, timeout=job.timeout, cron=job.cron)
 
 
 def perform(name: str, *ids: str, as_of: str | None = None) -> Any:  # noqa: ANN401 - a job's own small JSON
@@ -104,7 +109,9 @@ def perform(name: str, *ids: str, as_of: str | None = None) -> Any:  # noqa: ANN
     if not has_app_context():
         raise RuntimeError("Start workers by `flask jobs worker`: a job needs the app.")
     db.after_fork()
-    with structlog.contextvars.bound_contextvars(job=name, ids=ids):
+    current = get_current_job()
+    known = {"rq_id": current.id, "request_id": current.meta.get("request_id")} if current else {}
+    with structlog.contextvars.bound_contextvars(**{key: value for key, value in known.items() if value}):
         return run(name, *ids, as_of=as_of)
 
 
@@ -117,19 +124,28 @@ def run(name: str, *ids: str, as_of: str | None = None) -> Any:  # noqa: ANN401 
     Raises:
         KeyError: There is no job of that name.
     """
-    job = JOBS[name]
-    with clock.as_of(clock.parse_instant(as_of) if as_of else None), current_app.app_context():
-        run_id = operations.begin_run(name) if job.cron and name != "sweep" else None
-        try:
-            with db.unit_of_work():
-                summary = job.run(*ids)
-                if job.cron:
-                    summary = {"job": name, "asOf": clock.iso(clock.now()), "skipped": {}, "failed": [], "done": True} | summary
-        except Exception as error:
-            log.exception("job.failed", job=name)
-            if run_id:
-                operations.end_run(run_id, summary=None, error=f"{type(error).__name__}: {error}"[:1000])
-            raise
+    instant = clock.parse_instant(as_of) if as_of else None
+    with clock.as_of(instant), current_app.app_context(), structlog.contextvars.bound_contextvars(job=name, ids=ids):
+        return _recorded(JOBS[name], ids)
+
+
+def _recorded(job: Job, ids: tuple[str, ...]) -> Any:  # noqa: ANN401 - a job's own small JSON
+    """Runs a job and keeps what became of it: in the log, in the figures, and in a row when it has a schedule."""
+    began = time.monotonic()
+    run_id = operations.begin_run(job.name) if job.cron else None
+    try:
+        with db.unit_of_work():
+            summary = job.run(*ids)
+            if job.cron:
+                summary = {"job": job.name, "asOf": clock.iso(clock.now()), "skipped": {}, "failed": [], "done": True} | summary
+    except Exception as error:
+        figures.count_job(job.name, seconds=time.monotonic() - began, succeeded=False)
+        log.exception("job.failed", milliseconds=int((time.monotonic() - began) * 1000))
         if run_id:
-            operations.end_run(run_id, summary=summary, error=None)
-        return summary
+            operations.end_run(run_id, summary=None, error=f"{type(error).__name__}: {error}"[:1000])
+        raise
+    figures.count_job(job.name, seconds=time.monotonic() - began, succeeded=True)
+    log.info("job.done", milliseconds=int((time.monotonic() - began) * 1000))
+    if run_id:
+        operations.end_run(run_id, summary=summary, error=None)
+    return summary

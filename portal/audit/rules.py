@@ -100,6 +100,7 @@ class Action(StrEnum):
     SSO_BREAK_GLASS = "SSO_BREAK_GLASS"
     SSO_ACCOUNT_LINKED = "SSO_ACCOUNT_LINKED"
     USER_RENAMED = "USER_RENAMED"
+    JOB_RUN_BY_HAND = "JOB_RUN_BY_HAND"
 
     @property
     def label(self) -> str:
@@ -178,6 +179,7 @@ LABELS = {
     Action.SSO_BREAK_GLASS: "Signed in by password in spite of single sign-on",
     Action.SSO_ACCOUNT_LINKED: "Account linked to single sign-on",
     Action.USER_RENAMED: "Name refreshed by single sign-on",
+    Action.JOB_RUN_BY_HAND: "Job run by hand",
 }
 
 

@@ -6,24 +6,32 @@ message to every mail system that looks, and the same file on disk.
 
 import smtplib
 import ssl
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+import structlog
 from sqlalchemy import Enum
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal import clock, db
 from portal.gateways.guard import refuse_inside_transaction
 
+log = structlog.get_logger()
+
 TRIES_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=6))
 CLAIM = timedelta(minutes=5)
+TALK_SECONDS = 60
+ANSWER_SECONDS = 200
+"""Both together stay below the claim: whoever waits for the answer to a message is the only one who sends it."""
 
 
 class MailFailed(Exception):
@@ -101,6 +109,29 @@ class MailToFolder:
         part.replace(path)
 
 
+class _Patient(smtplib.SMTP):
+    """Waits longer for the one answer that decides: who hangs up before it doesn't know whether the message went out.
+
+    RFC 5321, section 4.5.3.2.6, asks for ten minutes; we have less, because a worker's claim on a mail runs out.
+    """
+
+    def __init__(self, *args: Any, **how: Any) -> None:  # noqa: ANN401 - smtplib's own
+        self._began = time.monotonic()
+        super().__init__(*args, **how)
+
+    def data(self, msg: Any) -> tuple[int, bytes]:  # noqa: ANN401 - smtplib's own
+        """Sends the message itself, unless all before took so long that there is no time left to wait for the answer."""
+        if time.monotonic() - self._began > TALK_SECONDS:
+            raise TimeoutError(f"the server took more than {TALK_SECONDS} s to come to the message")
+        if self.sock:
+            self.sock.settimeout(ANSWER_SECONDS)
+        return super().data(msg)
+
+
+class _PatientWithTls(_Patient, smtplib.SMTP_SSL):
+    """The same with TLS from the start."""
+
+
 class MailBySmtp:
     """SMTP with STARTTLS where it is offered (``smtp://``), or TLS from the start (``smtps://``)."""
 
@@ -123,22 +154,36 @@ class MailBySmtp:
         refuse_inside_transaction()
         composed = _compose(message, sender=self._sender)
         try:
-            with self._connect() as server:
-                server.send_message(composed)
+            server = self._connect()
         except (OSError, smtplib.SMTPException) as error:
             raise MailFailed(f"{type(error).__name__}: {error}") from error
+        try:
+            refused = server.send_message(composed)
+            with suppress(OSError, smtplib.SMTPException):  # it was taken: nothing that comes after makes it untaken
+                server.putcmd("quit")
+        except (OSError, smtplib.SMTPException) as error:
+            raise MailFailed(f"{type(error).__name__}: {error}") from error
+        finally:
+            server.close()
+        if refused:
+            log.warning("mail.recipients_refused", key=message.key, refused=len(refused), taken=len(message.to) - len(refused))
 
     def _connect(self) -> smtplib.SMTP:
         context = ssl.create_default_context()
         if self._tls:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout, context=context)
+            server: smtplib.SMTP = _PatientWithTls(self._host, self._port, timeout=self._timeout, context=context)
         else:
-            server = smtplib.SMTP(self._host, self._port, timeout=self._timeout)
-            server.ehlo()
-            if server.has_extn("starttls"):
-                server.starttls(context=context)
-        if self._user:
-            server.login(self._user, self._password)
+            server = _Patient(self._host, self._port, timeout=self._timeout)
+        try:
+            if not self._tls:
+                server.ehlo()
+                if server.has_extn("starttls"):
+                    server.starttls(context=context)
+            if self._user:
+                server.login(self._user, self._password)
+        except BaseException:
+            server.close()
+            raise
         return server
 
 
@@ -198,12 +243,13 @@ def deliver(row: Delivered, message: Message) -> bool:
     """Sends the mail of a row that the caller has locked, and records the outcome in a second transaction.
 
     The claim is committed before the mail goes out, so that a second worker leaves the row alone; when this one is killed,
-    the claim runs out and the sweep rings again. Returns whether it was sent now.
+    the claim runs out and the sweep rings again. A database that is away meanwhile is waited for, because a mail whose outcome
+    is forgotten goes twice. Returns whether it was sent now.
     """
     at = clock.now()
     if not row.is_to_be_delivered(at):
         return False
-    row.delivery_attempts += 1
+    attempts = row.delivery_attempts = row.delivery_attempts + 1
     row.delivery_due_at = at + CLAIM
     failure = ""
     with db.outside():
@@ -211,14 +257,18 @@ def deliver(row: Delivered, message: Message) -> bool:
             send(message)
         except MailFailed as error:
             failure = str(error)
-    if failure:
-        row.delivery_error = failure[:500]
-        if row.delivery_attempts > len(TRIES_AFTER):
-            row.delivery = Delivery.FAILED
-        else:
-            row.delivery_due_at = at + TRIES_AFTER[row.delivery_attempts - 1]
-    else:
+    db.write_down(lambda: _note(row, failure, at=at, attempts=attempts))
+    return not failure
+
+
+def _note(row: Delivered, failure: str, *, at: datetime, attempts: int) -> None:
+    if not failure:
         row.delivery = Delivery.SENT
         row.delivered_at = at
         row.delivery_error = None
-    return not failure
+        return
+    row.delivery_error = failure[:500]
+    if attempts > len(TRIES_AFTER):
+        row.delivery = Delivery.FAILED
+    else:
+        row.delivery_due_at = at + TRIES_AFTER[attempts - 1]

@@ -34,6 +34,7 @@ ADMIN_LINKS = (
     ("Refunds", "undo-2", "refunds"),
     ("Invoicing", "receipt", "billing_admin"),
     ("Payouts", "banknote", "payouts_admin"),
+    ("Jobs", "activity", "jobs"),
 )
 RECENT = 8
 

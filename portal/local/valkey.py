@@ -25,6 +25,8 @@ _children: dict[Path, subprocess.Popen[bytes]] = {}
 def start(folder: Path, *, durable: bool) -> str:
     """Has a server running on ``folder`` and returns its address; one that already runs is used as it is.
 
+    A folder keeps its port and password, so that who used the server before it stopped can use it again.
+
     Args:
         folder: Where its data, settings, log and address lie; made when missing.
         durable: Whether it writes what it holds to disk.
@@ -36,12 +38,11 @@ def start(folder: Path, *, durable: bool) -> str:
     address = _remembered(folder)
     if address and _is_up(address):
         return address
-    port = urlsplit(address).port if address else None
     for _ in range(_PORTS_TO_TRY):
-        address = _remember(folder, port or _free_port())
+        address = address or _remember(folder, _free_port())
         if _launch(folder, address, durable=durable):
             return address
-        port = None  # someone else took it in the meantime
+        address = None  # someone else took its port in the meantime
     raise CannotStart(f"Valkey didn't start; its log is {folder / 'log'}.")
 
 

@@ -9,7 +9,7 @@ from flask import Flask, Response, g, jsonify, make_response, redirect, render_t
 from flask_limiter import RateLimitExceeded
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
@@ -17,6 +17,7 @@ from portal import db
 from portal.errors import DomainError, NotFound, TooLarge, Unauthenticated
 from portal.web.bearer import CHALLENGE
 from portal.web.page import wants_fragment
+from portal.web.tracing import route
 
 log = structlog.get_logger()
 
@@ -67,8 +68,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(RateLimitExceeded, _rate_limit)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(DataError, _impossible_value)
-    app.register_error_handler(OperationalError, _unavailable)
-    app.register_error_handler(PoolTimeoutError, _unavailable)
+    for away in (*db.AWAY, PoolTimeoutError):
+        app.register_error_handler(away, _unavailable)
     app.register_error_handler(Exception, _broken)
 
 
@@ -135,12 +136,12 @@ def _http_error(error: HTTPException) -> Any:  # noqa: ANN401 - redirects pass t
 
 def _impossible_value(error: DataError) -> Response:
     """PostgreSQL can't hold what was sent: text with a NUL, a number of thirty digits."""
-    log.warning("request.impossible_value", path=request.path, error=str(error.orig))
+    log.warning("request.impossible_value", route=route(), error=str(error.orig))
     return answer(400, SENTENCES[400], code="INVALID")
 
 
 def _unavailable(error: Exception) -> Response:
-    log.error("database.unavailable", error=str(error))
+    log.error("database.unavailable", error=str(getattr(error, "orig", None) or error))
     g._login_user = AnonymousUserMixin()  # noqa: SLF001 - where Flask-Login looks before it asks the database who is signed in
     response = answer(503, SENTENCES[503], code="UNAVAILABLE")
     response.headers["Retry-After"] = "5"
@@ -148,5 +149,5 @@ def _unavailable(error: Exception) -> Response:
 
 
 def _broken(error: Exception) -> Response:
-    log.error("request.broken", path=request.path, exc_info=error)
+    log.error("request.broken", route=route(), exc_info=error)
     return answer(500, SENTENCES[500], code="INTERNAL_ERROR")

@@ -89,16 +89,17 @@ def _first_answer(row: IdempotentAnswer) -> Response:
     if row.status is None or row.answer is None:
         sentence = "The first call with this key isn't over. Wait a moment and ask again with the same key."
         raise Conflict(sentence, code="IDEMPOTENCY_IN_PROGRESS")
-    content = crypto.decrypt(row.answer, about=_about(row))
+    content = crypto.decrypt(row.answer, about=about(row))
     return Response(content, status=row.status, content_type="application/json", headers={"Idempotency-Replayed": "true"})
 
 
 def _keep(row: IdempotentAnswer, response: Response) -> None:
     if response.status_code < HTTPStatus.BAD_REQUEST:
         row.status = response.status_code
-        row.answer = crypto.encrypt(response.get_data(), about=_about(row))
+        row.answer = crypto.encrypt(response.get_data(), about=about(row))
         db.session.flush()
 
 
-def _about(row: IdempotentAnswer) -> str:
+def about(row: IdempotentAnswer) -> str:
+    """What a kept answer is encrypted about: its caller and key."""
     return f"idempotent answer {row.caller_id} {row.key}"

@@ -27,6 +27,13 @@ PRODUCTION = GOOD | {
     "SUPPLIER_GSTIN": "27AAPFU0939F1ZV",
     "SUPPLIER_STATE_CODE": "27",
     "SUPPLIER_PAN": "AAPFU0939F",
+    "SUPPLIER_NAME": "Example Forum Private Limited",
+    "SUPPLIER_ADDRESS": "1 Marine Drive|Mumbai 400020",
+    "SUPPLIER_BANK": "Example Forum Private Limited|A Bank|Account 1|IFSC AAAA0000001",
+    "SUPPLIER_UPI_ID": "-",
+    "FILES_URL": "s3://bucket/prefix",
+    "MAIL_URL": "smtp://mail.internal",
+    "MAIL_FROM": "Example <no-reply@example.com>",
 }
 
 
@@ -118,6 +125,7 @@ def test_a_missing_setting_is_named(environment, name, value):
         ("SUPPLIER_GSTIN", "29AAGCP4321K1Z9"),
         ("SUPPLIER_GSTIN", "nonsense"),
         ("SUPPLIER_STATE_CODE", "99x"),
+        ("SUPPLIER_UPI_ID", "nobody"),
         ("INVOICE_SERIES", "toolong"),
         ("INVOICE_SERIES", "pf"),
         ("CREDIT_NOTE_SERIES", "P/N"),
@@ -125,6 +133,9 @@ def test_a_missing_setting_is_named(environment, name, value):
         ("RATE_LIMITS", "sometimes"),
         ("PROXY_HOPS", "-1"),
         ("PROXY_HOPS", "6"),
+        ("METRICS_TOKEN", "too short"),
+        ("METRICS_TOKEN", "a token with blanks in it"),
+        ("SENTRY_DSN", "sentry.example.com"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_sentence_that_shows_no_secret(environment, name, value):
@@ -159,7 +170,9 @@ def test_settings_that_contradict_each_other_are_named(environment, changes, nam
 
 def test_production_takes_what_is_meant_for_it(environment):
     environment({}, base=PRODUCTION)
-    assert load_settings().is_https
+    settings = load_settings()
+    assert settings.is_https
+    assert settings.supplier_upi_id == ""
 
 
 @pytest.mark.parametrize(
@@ -174,6 +187,15 @@ def test_production_takes_what_is_meant_for_it(environment):
         ({"CLOCK_FILE": "clock"}, "CLOCK_FILE must not be set in production"),
         ({"RATE_LIMITS": "off"}, "RATE_LIMITS must be on in production"),
         ({"SUPPLIER_GSTIN": None, "SUPPLIER_STATE_CODE": None}, "SUPPLIER_GSTIN must be your own in production"),
+        ({"SUPPLIER_PAN": None}, "SUPPLIER_PAN must be characters 3 to 12 of SUPPLIER_GSTIN"),
+        ({"FILES_URL": None}, "FILES_URL must be set in production"),
+        ({"MAIL_URL": None}, "MAIL_URL must be an smtp:// or smtps:// address in production"),
+        ({"MAIL_URL": "file:///srv/mail"}, "MAIL_URL must be an smtp:// or smtps:// address in production"),
+        ({"MAIL_FROM": None}, "MAIL_FROM must be your own in production"),
+        ({"SUPPLIER_NAME": None}, "SUPPLIER_NAME must be your own in production"),
+        ({"SUPPLIER_ADDRESS": None}, "SUPPLIER_ADDRESS must be your own in production"),
+        ({"SUPPLIER_UPI_ID": None}, "SUPPLIER_UPI_ID must be your own in production"),
+        ({"SUPPLIER_BANK": None}, "SUPPLIER_BANK must be your own in production"),
     ],
 )
 def test_production_refuses_what_is_meant_for_trying(environment, changes, reason):

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rq import Queue
+from rq.job import Job, JobStatus
+from rq.registry import FailedJobRegistry
 from sqlalchemy import select, update
 
-from portal import clock, crypto, db
+from portal import clock, crypto, db, queue
 from portal.accounts.models import MailedLink, User
 from portal.accounts.rules import LinkPurpose, PlatformRole
 from portal.accounts.schemas import SignUpIn
@@ -110,6 +113,8 @@ def scene(rung, app) -> Scene:
             "order_id": _sandbox_order(),
             "token_id": _token(organization, company.owner),
             **_single_sign_on(organization, company.owner),
+            "job_name": "invites-expire",
+            "rq_id": _failed_job(),
             **_links(),
         }
         admin = world.make_user("admin@portal.test", role=PlatformRole.ADMIN)
@@ -142,6 +147,15 @@ def _token(organization: Organization, owner: User) -> str:
         wish = TokenIn(name="Payroll sync", scopes={TokenScope.READ})
         row, _secret = tokens.create(wish, organization=organization, maker=owner, actor=world.as_self(owner))
     return row.id
+
+
+def _failed_job() -> str:
+    rq_id = queue.ring("sweep")
+    job = Job.fetch(rq_id, connection=queue.connection())
+    Queue(job.origin, connection=queue.connection()).remove(job)
+    job.set_status(JobStatus.FAILED)
+    FailedJobRegistry(job.origin, connection=queue.connection()).add(job, ttl=600)
+    return rq_id
 
 
 def _links() -> dict[str, str]:

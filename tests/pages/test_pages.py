@@ -15,6 +15,7 @@ MOST_STATEMENTS = 12
 NO_PAGES = {
     "operations.healthz",
     "operations.readyz",
+    "operations.metrics",
     "archives.download",
     "billing.pdf",
     "statement.pdf",
@@ -55,6 +56,21 @@ def pages(app, scene):
     for rule, view in routes(app):
         if "GET" in rule.methods and not rule.rule.startswith("/api/") and rule.endpoint not in NO_PAGES:
             yield view.gate, url(rule, scene)
+
+
+def test_a_page_takes_one_connection_however_many_statements_it_sends(app, scene, statements):
+    client = world.sign_in(app.test_client(), scene.owner)
+    with app.app_context():
+        pool, taken = db.database.engine.pool, []
+    note = lambda *_arguments: taken.append(1)  # noqa: E731 - to be taken away again
+    event.listen(pool, "checkout", note)
+    del statements[:]
+    try:
+        assert client.get(f"/orgs/{scene.slug}/billing").status_code == 200
+    finally:
+        event.remove(pool, "checkout", note)
+    assert len(statements) > 3
+    assert len(taken) == 1
 
 
 @pytest.mark.parametrize("who", ["owner", "admin", "learner", "stranger", None])

@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError as RedisGone
 from rq import Queue
 from sqlalchemy import select
 
-from portal import clock, db, jobs, queue
+from portal import clock, db, demo, jobs, queue
 from portal.accounts.models import MailedLink
 from portal.accounts.schemas import SignUpIn
 from portal.audit import service as audit
@@ -207,3 +207,20 @@ def test_the_demo_tells_its_story_on_an_empty_database_only(clean):
     assert {str(kind) for kind in db.session.scalars(select(CreditNote.kind))} == {"ADJUSTMENT", "CREDIT"}
     assert differences() == []
     assert set(db.session.scalars(select(InvoiceMail.delivery))) == {mail.Delivery.SENT}
+
+
+def test_a_sweep_in_the_middle_of_the_demo_bills_nothing_of_it(clean, monkeypatch):
+    book, swept = demo._book, []
+
+    def booking(*arguments, **how):
+        book(*arguments, **how)
+        with clock.as_of(datetime(2026, 11, 23, 10, tzinfo=UTC)), queue.rung_here() as bells:
+            swept.append(operations.sweep()["rung"].get("billing-monthly-run", 0))
+            bells.clear()
+
+    monkeypatch.setattr(demo, "_book", booking)
+    with clock.as_of(datetime(2026, 11, 23, 10, tzinfo=UTC)):
+        assert CliRunner().invoke(clean.cli, ["demo", "load"]).exit_code == 0
+    assert len(swept) > 10
+    assert set(swept) == {0}
+    assert len(db.session.scalars(select(Invoice.number)).all()) == 6

@@ -57,10 +57,11 @@ class PortalProcess:
         self._out.close()
         return status
 
-    def get(self, path: str) -> tuple[int, str]:
+    def get(self, path: str, *, headers: dict[str, str] | None = None) -> tuple[int, str]:
         """Status and body of a page; 0 when nobody answers."""
+        asked = urllib.request.Request(self.url + path, headers=headers or {})  # noqa: S310 - our own address
         try:
-            with urllib.request.urlopen(self.url + path, timeout=15) as answer:  # noqa: S310 - our own address
+            with urllib.request.urlopen(asked, timeout=15) as answer:  # noqa: S310 - our own address
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

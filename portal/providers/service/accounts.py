@@ -17,7 +17,6 @@ from portal.providers.rules.occasions import Occasion
 from portal.providers.schemas import AccountForm
 from portal.providers.service import mails
 
-ROTATED_AT_ONCE = 200
 ACTIONS = {
     AccountAction.APPROVE: (Action.PAYOUT_ACCOUNT_VERIFIED, Occasion.ACCOUNT_VERIFIED),
     AccountAction.REJECT: (Action.PAYOUT_ACCOUNT_REFUSED, Occasion.ACCOUNT_REFUSED),
@@ -50,7 +49,7 @@ def save(data: AccountForm, *, organization: Organization, actor: Actor) -> Payo
     for name in DETAILS:
         setattr(account, name, getattr(data, name))
     if number is not None:
-        account.number_sealed = crypto.encrypt(number.encode(), about=organization.id)
+        account.number_sealed = crypto.encrypt(number.encode(), about=about(account))
         account.last_four = last_four(number)
     if elsewhere or account.removed_at is not None:
         account.status, account.status_reason, account.provider_account = AccountStatus.PENDING_VERIFICATION, None, None
@@ -119,34 +118,15 @@ def decide(
     return account
 
 
-def rotate_keys() -> int:
-    """Encrypts each number anew that isn't encrypted by the first key; returns how many. What others hold is left for the next call."""
-    done, seen = 0, ""
-    while True:
-        statement = (
-            select(PayoutAccount)
-            .where(PayoutAccount.number_sealed.is_not(None), PayoutAccount.key_id != crypto.first_key_id())
-            .order_by(PayoutAccount.organization_id)
-            .limit(ROTATED_AT_ONCE)
-            .with_for_update(skip_locked=True)
-            .execution_options(populate_existing=True)
-        )
-        if seen:
-            statement = statement.where(PayoutAccount.organization_id > seen)
-        rows = db.session.scalars(statement).all()
-        for account in rows:
-            account.number_sealed = crypto.encrypt(number_of(account).encode(), about=account.organization_id)
-        db.session.flush()
-        db.checkpoint()
-        if not rows:
-            return done
-        done, seen = done + len(rows), rows[-1].organization_id
-
-
 def locked(organization_id: str) -> PayoutAccount | None:
     """An organization's account, removed or not, locked and as it is now."""
     statement = select(PayoutAccount).where(PayoutAccount.organization_id == organization_id).with_for_update()
     return db.session.scalar(statement.execution_options(populate_existing=True))
+
+
+def about(account: PayoutAccount) -> str:
+    """What the number is bound to: moved to another organization's row it can't be read."""
+    return account.organization_id
 
 
 def number_of(account: PayoutAccount) -> str:
@@ -155,7 +135,7 @@ def number_of(account: PayoutAccount) -> str:
     Raises:
         Undecipherable: Its key is gone, or it was moved here from another organization.
     """
-    return crypto.decrypt(str(account.number_sealed), about=account.organization_id).decode()
+    return crypto.decrypt(str(account.number_sealed), about=about(account)).decode()
 
 
 def _goes_elsewhere(account: PayoutAccount, data: AccountForm, number: str | None) -> bool:

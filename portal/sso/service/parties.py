@@ -42,6 +42,11 @@ def seal(connection_id: str, private_key: str) -> str:
     return crypto.encrypt(private_key.encode(), about=_about(connection_id))
 
 
+def about(connection: Connection) -> str:
+    """What a connection's private key is bound to: moved to another connection's row it can't be read."""
+    return _about(connection.id)
+
+
 def plain_http() -> bool:
     """Whether identity providers may be reached by http and on this machine (development only)."""
     return config.current().sso_allow_local_metadata
