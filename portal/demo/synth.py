@@ -10,9 +10,9 @@ from portal import clock, config, db
 from portal.accounts import service as accounts
 from portal.accounts.models import User
 from portal.billing.rules import month_before, month_start
+from portal.demo.story import PASSWORD
 from portal.errors import Conflict, Invalid
 
-PASSWORD = "demo-portal-2026"  # noqa: S105 - printed by the command; production refuses to make these people
 CONSULTANTS = 40
 
 # Ids as UUIDv7 (RFC 9562): the row's own instant, then what random() gives after setseed(), so that one seed makes the same rows.

@@ -32,8 +32,7 @@ from portal.billing import queries as billing
 from portal.billing.rules import ReasonCode, month_before, month_start
 from portal.billing.schemas import CreditNoteIn
 from portal.billing.service import credit_notes, invoices
-from portal.demo import Size
-from portal.demo.synth import PASSWORD
+from portal.demo import PASSWORD, Size
 from portal.invites.service import invitations
 from portal.local import keys
 from portal.orgs.models import Organization

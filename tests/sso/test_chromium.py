@@ -1,9 +1,8 @@
 """In Chromium at a real portal: an owner connects a real identity provider by the pages, then somebody signs in and out on both sides."""
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from tests.story.conftest import ARGUMENTS
 from tests.support import browser
 from tests.support.browser import visitor
 from tests.support.portal_process import running
@@ -22,10 +21,8 @@ def portal(tmp_path_factory):
 @pytest.fixture(scope="module")
 def chromium():
     """The browser."""
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+    with browser.browser() as made:
         yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")

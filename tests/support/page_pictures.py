@@ -5,10 +5,9 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from tests.story.conftest import ARGUMENTS
-from tests.support.browser import Visitor, enter
+from tests.support.browser import Visitor, browser, enter
 from tests.support.pictures import FOLDER
 from tests.support.portal_process import PortalProcess, running
 
@@ -30,12 +29,10 @@ HR_FILE = (
 
 def main() -> None:
     """Writes each picture."""
-    with tempfile.TemporaryDirectory() as folder, running(_at_noon(Path(folder))) as portal, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, running(_at_noon(Path(folder))) as portal, browser() as chromium:
         portal.flask("demo", "load")
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        page = browser.new_context(viewport=SIZE).new_page()
+        page = chromium.new_context(viewport=SIZE).new_page()
         _take(portal, page, Path(folder))
-        browser.close()
 
 
 def _at_noon(folder: Path) -> Path:
