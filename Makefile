@@ -88,7 +88,7 @@ bench: setup ## the benchmarks with their floors, one table; make bench ARGS=csv
 	@$(python) -m tests.benchmarks $(ARGS)
 
 lighthouse: setup-tests ## Lighthouse over four pages of the demo; needs Node.js with npx
-	@$(python) -m tests.benchmarks.lighthouse
+	@$(python) -m tests.benchmarks.lighthouse $(ARGS)
 
 audit: setup ## known holes of the dependencies, where the service that knows them can be reached
 	@$(uv) tool run --quiet pip-audit@2.10.1 --require-hashes --disable-pip --requirement requirements.lock
