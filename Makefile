@@ -89,7 +89,7 @@ bench: setup ## the benchmarks with their floors, one table; make bench ARGS=csv
 	@$(python) -m tests.benchmarks $(ARGS)
 
 lighthouse: setup-tests ## Lighthouse over four pages of the demo; needs Node.js with npx
-	@$(python) -m tests.benchmarks.lighthouse
+	@$(python) -m tests.benchmarks.lighthouse $(ARGS)
 
 faults: setup-tests ## a mixed load while everything breaks at random; make faults SECONDS=60 SEED=7 for a short one, or one again
 	@$(python) -m tests.faults --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
