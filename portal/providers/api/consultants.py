@@ -7,6 +7,7 @@ from portal.accounts.service import actor_of, admin_actor_of
 from portal.errors import NotFound
 from portal.orgs.access import Access, org, provider_tier
 from portal.orgs.rules import MembershipStatus, Role
+from portal.orgs.rules.tokens import TokenScope
 from portal.orgs.schemas import MemberOut
 from portal.orgs.service import provider_orgs_are_on, provider_tier_off
 from portal.providers import queries
@@ -23,6 +24,7 @@ from portal.providers.schemas import (
 from portal.providers.service import register as register_consultant
 from portal.providers.service import roster
 from portal.providers.service import verify as verify_consultant
+from portal.web.bearer import scoped
 from portal.web.forms import json_body, query
 from portal.web.gates import admin, client_address, public, require_user, signed_in
 from portal.web.openapi import describes, listed, wrapped
@@ -65,6 +67,7 @@ def own_earnings() -> ResponseReturnValue:
 
 @bp.get(ONE)
 @org(Role.ORG_LEARNER)
+@scoped(TokenScope.READ)
 @provider_tier
 @describes(query=ConsultantsQuery, answers={200: listed(MemberOut)}, refuses={404: ("NOT_A_PROVIDER",), 501: ("NOT_ENABLED",)})
 def list_consultants(access: Access) -> ResponseReturnValue:

@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from portal.accounts.service import admin_actor_of
 from portal.orgs.access import Access, org, provider_tier
 from portal.orgs.rules import Role
+from portal.orgs.rules.tokens import TokenScope
 from portal.providers import queries
 from portal.providers.schemas import (
     AccountDecisionIn,
@@ -18,6 +19,7 @@ from portal.providers.schemas import (
     ProcessIn,
 )
 from portal.providers.service import accounts, payouts, transfers
+from portal.web.bearer import scoped
 from portal.web.forms import json_body, query
 from portal.web.gates import admin, client_address, require_user
 from portal.web.idempotency import idempotent
@@ -33,6 +35,7 @@ UNUSABLE = ("PAYOUT_ACCOUNT_COOLING_OFF", "PAYOUT_ACCOUNT_MISSING", "PAYOUT_ACCO
 
 @bp.get(f"{ONE}/payouts")
 @org(Role.ORG_MANAGER)
+@scoped(TokenScope.READ)
 @provider_tier
 @describes(query=PagedQuery, answers={200: listed(PayoutOut)}, refuses=OFF)
 def list_payouts(access: Access) -> ResponseReturnValue:
@@ -60,6 +63,7 @@ def begin_payout(access: Access) -> ResponseReturnValue:
 
 @bp.get(f"{ONE}/earnings")
 @org(Role.ORG_MANAGER)
+@scoped(TokenScope.READ)
 @provider_tier
 @describes(query=EarningsQuery, answers={200: listed(EarningOut)}, refuses=OFF)
 def list_earnings(access: Access) -> ResponseReturnValue:
