@@ -105,6 +105,24 @@ CREATE TRIGGER payouts_keep BEFORE UPDATE OR DELETE ON payouts FOR EACH ROW EXEC
 CREATE TRIGGER payouts_no_truncate BEFORE TRUNCATE ON payouts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 """
 
+# What was booked before had no hosts: it is shared out two ways, as it would be today, with the refunds that it had since.
+BEFORE = """
+UPDATE payments SET consultant_id = b.consultant_id, platform_rate = 2000, organization_rate = 0, consultant_rate = 8000,
+    earnings_recipient = 'CONSULTANT' FROM bookings b WHERE b.payment_id = payments.id;
+INSERT INTO earnings (id, payment_id, party, consultant_id, title, gross_amount, platform_fee, share, status, hold_until, created_at)
+SELECT uuidv7(), p.id, 'CONSULTANT', p.consultant_id, p.plan_title, p.original_amount, fee, p.original_amount - fee, 'PENDING',
+    p.succeeded_at + CASE p.plan_type WHEN 'WEBINAR' THEN 48 WHEN 'SUBSCRIPTION' THEN 168 ELSE 24 END * interval '1 hour', p.succeeded_at
+FROM (SELECT *, (original_amount * 2000 * 2 + 10000) / 20000 AS fee FROM payments) AS p
+WHERE p.status = 'SUCCEEDED' AND p.platform_rate IS NOT NULL AND p.original_amount > fee;
+INSERT INTO earning_reversals (id, earning_id, refund_id, amount, created_at)
+SELECT uuidv7(), earning_id, refund_id, so_far - lag(so_far, 1, 0::bigint) OVER steps, finished_at FROM (
+    SELECT e.id AS earning_id, r.id AS refund_id, r.finished_at, e.gross_amount,
+        sum(r.amount) OVER refunds - (2 * e.platform_fee * sum(r.amount) OVER refunds + e.gross_amount)::bigint / (2 * e.gross_amount) AS so_far
+    FROM earnings e JOIN refunds r ON r.payment_id = e.payment_id AND r.status = 'SUCCEEDED'
+    WINDOW refunds AS (PARTITION BY e.id ORDER BY r.finished_at, r.id)
+) AS known WINDOW steps AS (PARTITION BY earning_id ORDER BY finished_at, refund_id);
+"""
+
 
 def _id(name, *, nullable=False):
     return sa.Column(name, sa.Uuid(as_uuid=False), nullable=nullable)
@@ -136,6 +154,7 @@ def upgrade():
     _payouts()
     op.execute(EARNINGS)
     op.execute(PAYOUTS)
+    op.execute(BEFORE)
 
 
 def _payments():

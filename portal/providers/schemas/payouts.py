@@ -72,12 +72,8 @@ class AccountDecisionIn(In):
     provider_account: Annotated[str, StringConstraints(pattern=r"^acct_[A-Za-z0-9]{4,60}$")] | None = None
 
 
-class PayoutIn(In):
-    """Nothing is said: a payout takes all that is ready."""
-
-
 class PayoutForm(In):
-    """As ``PayoutIn``, from the page."""
+    """Nothing is said: a payout takes all that is ready."""
 
 
 class PayoutOut(Out):
