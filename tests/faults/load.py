@@ -126,11 +126,12 @@ class Load:
             assert not thread.is_alive(), "somebody doesn't get an answer for two minutes"
 
     def next_month(self) -> None:
-        """The calendar goes to five past the month's end, and the sweep finds that a monthly run is due."""
+        """The calendar goes to five past the month's end, and the monthly run is rung as its cron line does; else the sweep finds it."""
         now = self.stage.calendar.now()
         first = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, 0, 5, tzinfo=UTC)
         with self.stage.databases:
             self.stage.calendar.jump(first)
+        self.stage.ring("billing-monthly-run")
         self.months += 1
 
     def _repeat(self, act: Callable[[random.Random, int], None], number: int, pause: float) -> None:

@@ -18,8 +18,11 @@ from threading import Event, Lock, RLock, Thread
 
 import psutil
 import psycopg
+import redis
 from aiosmtpd.controller import Controller
+from rq import Queue
 
+from portal import queue
 from portal.local import postgres, processes, valkey
 from tests.support.loopback import free_port
 
@@ -274,6 +277,11 @@ class Stage:
         """Rows, from a connection of its own."""
         with psycopg.connect(self.environment["DATABASE_URL"].replace("+psycopg", "", 1)) as connection:
             return connection.execute(statement, values or None).fetchall()
+
+    def ring(self, name: str) -> None:
+        """Rings a job before all that waits; nothing happens while Valkey is away."""
+        with suppress(redis.RedisError), redis.Redis.from_url(self.environment["REDIS_URL"]) as connection:
+            Queue("default", connection=connection).enqueue_call(queue.PERFORM, args=(name,), timeout=600, retry=queue.RETRY, at_front=True)
 
     def lose_valkey(self) -> None:
         """Stops it and takes away all that it held."""

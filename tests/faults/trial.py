@@ -32,6 +32,7 @@ class Outcome:
     mails: int
     copies: int
     invoices: int
+    runs: int
     healed_after: float
 
     def report(self) -> str:
@@ -44,7 +45,8 @@ class Outcome:
             f"seconds: {statistics.median(durations):.3f} at the median, {statistics.quantiles(durations, n=20)[-1]:.3f} for 19 of 20",
             f"acts: {', '.join(f'{number} {act}' for act, number in sorted(self.notes.acts.items()))}",
             f"faults: {', '.join(f'{number} × {name}' for name, number in sorted(self.faults.items()))}",
-            f"mails: {self.mails}, of which {self.copies} came twice under their one Message-ID after a kill; invoices: {self.invoices}",
+            f"mails: {self.mails}, of which {self.copies} came twice under their one Message-ID after a kill",
+            f"invoices: {self.invoices}, by {self.runs} monthly runs and by hand",
             f"healed after {self.healed_after:.0f} s",
             "PASSED" if not self.findings else f"FAILED: {len(self.findings)} findings",
             *self.findings[:60],
@@ -79,6 +81,7 @@ def run(home: Path, *, seconds: float, seed: int) -> Outcome:
             mails=len(taken),
             copies=sum(len(times) - 1 for times in taken.values()),
             invoices=stage.ask("SELECT count(*) FROM invoices")[0][0],
+            runs=stage.ask("SELECT count(*) FROM billing_runs WHERE invoices > 0")[0][0],
             healed_after=healed_after,
         )
     finally:

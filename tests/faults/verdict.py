@@ -10,7 +10,6 @@ import redis
 from rq import Queue
 from rq.registry import StartedJobRegistry
 
-from portal import queue
 from tests.faults.load import Load
 from tests.faults.people import NOBODY, Answer, Notes
 from tests.faults.stage import Stage
@@ -65,9 +64,8 @@ def heal(stage: Stage, *, seconds: float) -> tuple[dict[str, int], float]:
         for step in hours:
             if step:
                 stage.calendar.jump(stage.calendar.now() + step)
-            with redis.Redis.from_url(stage.environment["REDIS_URL"]) as connection:
-                for name in ("sweep", "bookings-release-unpaid", "billing-cancel-stale-purchases"):
-                    Queue("default", connection=connection).enqueue_call(queue.PERFORM, args=(name,), timeout=60)
+            for name in ("sweep", "bookings-release-unpaid", "billing-cancel-stale-purchases"):
+                stage.ring(name)
             drain(stage, seconds=60)
             left = {what: number for what, statement in STUCK.items() if (number := stage.ask(statement)[0][0])}
             print(f"healing: {time.monotonic() - began:.0f} s, left: {left}", file=sys.stderr, flush=True)  # noqa: T201 - a log

@@ -53,7 +53,7 @@ def _take(portal: PortalProcess, page: Page, folder: Path) -> None:
     _keep(page, "home")
     guest.go("/orgs/acme-learning/billing")
     _keep(page, "billing")
-    page.locator("a[href*='/billing/invoices/']").last.click()
+    page.get_by_role("link", name="PF/26-27/0000004", exact=True).first.click()
     page.wait_for_url("**/billing/invoices/*")
     _keep(page, "invoice")
     guest.go("/orgs/acme-learning/invitations")
