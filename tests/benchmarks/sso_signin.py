@@ -74,19 +74,8 @@ def measure() -> list[Result]:
         }
         environment = {**os.environ, **addresses, **keys.made_or_kept(Path(home), {}), **own}
         scene = json.loads(_run(["scene"], environment))
-        command = [
-            sys.executable,
-            "-m",
-            "gunicorn",
-            "--bind",
-            f"127.0.0.1:{port}",
-            "--workers",
-            "2",
-            "--threads",
-            "4",
-            "--log-level",
-            "warning",
-        ]
+        command = [sys.executable, "-m", "gunicorn", "wsgi:app", "--preload", "--bind", f"127.0.0.1:{port}", "--log-level", "warning"]
+        command += ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--keep-alive", "30", "--no-control-socket"]
         with (Path(home) / "web.log").open("wb") as log:
             web = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
             try:
