@@ -125,3 +125,10 @@ def test_an_owner_connects_a_provider_and_people_sign_in_and_out(chromium, porta
         owner.see("Sign in as an owner")
         owner.fill(email="owner@acme.test", password=browser.PASSWORD)
         owner.press("Sign in", "Your organizations")
+    with visitor(chromium, portal, color_scheme="dark", viewport={"width": 1280, "height": 900}) as owner:
+        browser.enter(owner, "owner@acme.test")
+        owner.go("/orgs/acme/settings/sso")
+        owner.see("Single sign-on")
+        owner.press("company", "company")
+        owner.go("/orgs/acme/settings/sso/log")
+        owner.see("Sign-in log")
