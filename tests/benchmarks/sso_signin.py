@@ -35,7 +35,7 @@ from tests.support import world
 from tests.support.identity_provider import DS, SAML, SAMLP, Provider, key_pair
 from tests.support.loopback import free_port
 
-PEOPLE = 600
+PEOPLE = 300
 ROUNDS = 3
 CLIENTS = 12
 MOST_SECONDS = 1 / 50
