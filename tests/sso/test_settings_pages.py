@@ -43,7 +43,7 @@ def test_a_domain_is_claimed_checked_and_given_up(acme, owner, zone):
     assert "Anybody can have a mailbox at gmail.com" in owner.words
     owner.submit(f"{SSO}/domains", domain="beta.test")
     assert "beta.test is claimed." in owner.words
-    record = owner.words.partition("portal-verification=")[2].split()[0]
+    record = owner.words.rpartition("portal-verification=")[2].split()[0]
     [check] = [form for form in owner.answer.text.split('action="')[1:] if form.partition('"')[0].endswith("/check")]
     check = check.partition('"')[0]
     owner.submit(check, status=422)
