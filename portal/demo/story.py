@@ -37,6 +37,10 @@ from portal.providers.service import accounts as payout_accounts
 from portal.providers.service import earnings, payouts, roster, transfers
 from portal.setup import service as setup
 from portal.setup.rules import Step
+from portal.sso.rules.certificates import make_pair
+from portal.sso.rules.connections import Preset
+from portal.sso.schemas import ProviderIn, SamlConfigIn
+from portal.sso.service import connections, domains
 
 PASSWORD = "demo-portal-2026"  # noqa: S105 - printed by the command; the demo refuses a database with real people
 STORIES = (
@@ -68,6 +72,7 @@ def load(*, force: bool) -> list[str]:
     lines = [f"Everybody's password is {PASSWORD}", "Platform admin: admin@portal.example"]
     for number, story in enumerate(STORIES):
         lines.append(_tell(story, number=number, experts=experts, start=start, now=now))
+    _connect(admin, domain=STORIES[0][1], at=start + timedelta(days=3, hours=4))
     first_run = month_start(start + timedelta(days=32))
     for boundary in (first_run, month_start(now)):
         with clock.as_of(boundary), db.unit_of_work():
@@ -108,6 +113,19 @@ def _pay_out(house: Organization, admin: User, *, at: datetime, now: datetime) -
         transfers.process(ProcessIn(payout_id=payout.id, reference="NEFT-MALABAR-1"), actor=by_admin)
     with clock.as_of(now), db.unit_of_work():
         earnings.release()
+
+
+def _connect(admin: User, *, domain: str, at: datetime) -> None:
+    """The first organization is about to try single sign-on: its domain is verified, and an Okta that isn't there is set up."""
+    with clock.as_of(at), db.unit_of_work():
+        owner = db.session.scalars(select(User).where(User.email == f"owner@{domain}")).one()
+        organization = db.session.scalars(select(Organization).where(Organization.created_by == owner.id)).one()
+        domains.claim(domain, organization=organization, user=owner, actor=_as(owner))
+        domains.verify_by_hand(domain, admin=admin, actor=Actor(user_id=admin.id, name=admin.name, via=Via.PLATFORM_ADMIN))
+        issuer = "http://www.okta.com/exk1fxp4rt3demo"
+        provider = SamlConfigIn(issuer=issuer, entry_point=f"https://{domain}/sso", cert=make_pair("Okta", now=at)[0])
+        data = ProviderIn(provider_id="okta", preset=Preset.OKTA, saml_config=provider)
+        connections.create(data, organization=organization, actor=_as(owner))
 
 
 def _pay_and_give_back(admin: User, *, at: datetime) -> None:

@@ -101,7 +101,7 @@ class NewConnectionIn(In):
     """The page's first step."""
 
     preset: Annotated[Preset, BeforeValidator(_preset)]
-    provider_id: Annotated[str, StringConstraints(max_length=64)] = ""
+    provider_id: Annotated[str, StringConstraints(max_length=64)] | None = None
 
 
 class ManualIn(In):
@@ -122,7 +122,7 @@ class MetadataUrlIn(In):
 class MetadataXmlIn(In):
     """Metadata as it was copied."""
 
-    metadata_xml: Annotated[str, StringConstraints(max_length=1_000_000)] = ""
+    metadata_xml: Annotated[str, StringConstraints(max_length=1_000_000)] | None = None
 
 
 class DetailsIn(In):

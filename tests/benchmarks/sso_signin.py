@@ -35,7 +35,7 @@ from tests.support import world
 from tests.support.identity_provider import DS, SAML, SAMLP, Provider, key_pair
 from tests.support.loopback import free_port
 
-PEOPLE = 600
+PEOPLE = 300
 ROUNDS = 3
 CLIENTS = 12
 MOST_SECONDS = 1 / 50
@@ -74,18 +74,19 @@ def measure() -> list[Result]:
         }
         environment = {**os.environ, **addresses, **keys.made_or_kept(Path(home), {}), **own}
         scene = json.loads(_run(["scene"], environment))
-        command = [
-            sys.executable,
-            "-m",
-            "gunicorn",
-            "--bind",
-            f"127.0.0.1:{port}",
+        command = [sys.executable, "-m", "gunicorn", "wsgi:app", "--preload", "--bind", f"127.0.0.1:{port}", "--log-level", "warning"]
+        command += [
+            "--worker-class",
+            "gthread",
             "--workers",
             "2",
             "--threads",
             "4",
-            "--log-level",
-            "warning",
+            "--keep-alive",
+            "30",
+            "--graceful-timeout",
+            "5",
+            "--no-control-socket",
         ]
         with (Path(home) / "web.log").open("wb") as log:
             web = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -96,7 +97,7 @@ def measure() -> list[Result]:
                 raise
             finally:
                 web.terminate()
-                web.wait(timeout=20)
+                web.wait(timeout=60)
     assert found["errors"] == [], found["errors"][:5]
     figures = f"{1 / found['seconds']:.0f} a second, p95 {found['p95'] * 1000:.0f} ms"
     return [Result(f"sso-signin: a sign-in by SAML ({figures}, no error)", found["seconds"], "s", target=MOST_SECONDS)]

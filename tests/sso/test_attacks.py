@@ -38,7 +38,7 @@ def plain_page(acme) -> str:
     return answer.text
 
 
-def refused(acme, answer, plain_page: str, *reasons: str) -> None:
+def assert_refused(acme, answer, plain_page: str, *reasons: str) -> None:
     """The plain page, the reason in the log, nobody signed in, no account made."""
     assert (answer.status_code, answer.text) == (403, plain_page)
     assert answer.headers.getlist("Set-Cookie") == [], "it would take the place of the visitor's own sign-in"
@@ -119,7 +119,7 @@ def test_wrapped_signatures(acme, plain_page, number, sign):
     if number in {1, 2} and root.find("ds:Signature", NS) is None:
         root.insert(1, copy.deepcopy(root.find("saml:Assertion/ds:Signature", NS)))
     answer = browser.post(packed(wrapped(root, number)))
-    refused(acme, answer, plain_page, "MALFORMED", "BAD_SIGNATURE")
+    assert_refused(acme, answer, plain_page, "MALFORMED", "BAD_SIGNATURE")
 
 
 def without(name: str):
@@ -202,7 +202,7 @@ def test_signed_messages_that_say_something_wrong(acme, plain_page, what):
     if changes.get("encrypt_for"):
         changes["encrypt_for"] = key_pair("stranger")[0]
     answer = browser.post(provider.answer(acme.us, **{"to": to, **changes}))
-    refused(acme, answer, plain_page, *reasons)
+    assert_refused(acme, answer, plain_page, *reasons)
 
 
 @pytest.mark.parametrize("suffix", ["?x=1", "/", ".evil.test", "#x", "%20"])
@@ -210,13 +210,13 @@ def test_signed_messages_that_say_something_wrong(acme, plain_page, what):
 def test_addresses_that_merely_begin_like_ours(acme, plain_page, where, suffix):
     browser = acme.browser()
     answer = browser.post(acme.provider.answer(acme.us, to=browser.start(), **{where: acme.us.acs_url + suffix}))
-    refused(acme, answer, plain_page, "WRONG_RECIPIENT", "WRONG_DESTINATION")
+    assert_refused(acme, answer, plain_page, "WRONG_RECIPIENT", "WRONG_DESTINATION")
 
 
 def test_an_address_in_another_case_is_not_ours(acme, plain_page):
     browser = acme.browser()
     answer = browser.post(acme.provider.answer(acme.us, to=browser.start(), destination=acme.us.acs_url.replace("localhost", "LOCALHOST")))
-    refused(acme, answer, plain_page, "WRONG_DESTINATION")
+    assert_refused(acme, answer, plain_page, "WRONG_DESTINATION")
 
 
 def changed(text: str, before: str, after: str) -> str:
@@ -261,14 +261,14 @@ def test_messages_that_were_changed_after_they_were_signed(acme, plain_page, wha
     browser = acme.browser()
     before, after = AFTER_SIGNING[what]
     answer = browser.post(changed(acme.provider.answer(acme.us, to=browser.start()), before, after))
-    refused(acme, answer, plain_page, "MALFORMED", "BAD_SIGNATURE", "WEAK_ALGORITHM")
+    assert_refused(acme, answer, plain_page, "MALFORMED", "BAD_SIGNATURE", "WEAK_ALGORITHM")
 
 
 def test_the_signers_own_key_inside_the_message_proves_nothing(acme, plain_page):
     browser = acme.browser()
     root = xml_of(acme.provider.answer(acme.us, to=browser.start(), email=EVIL, sign="none"))
     sign_element(root.find("saml:Assertion", NS), "stranger")
-    refused(acme, browser.post(packed(root)), plain_page, "BAD_SIGNATURE")
+    assert_refused(acme, browser.post(packed(root)), plain_page, "BAD_SIGNATURE")
 
 
 def test_a_signature_of_something_else_in_the_message_proves_nothing(acme, plain_page):
@@ -278,37 +278,37 @@ def test_a_signature_of_something_else_in_the_message_proves_nothing(acme, plain
     subject.set("ID", "_subject")
     sign_element(subject, "idp")
     be_evil(root.find("saml:Assertion", NS))
-    refused(acme, browser.post(packed(root)), plain_page, "BAD_SIGNATURE", "MALFORMED")
+    assert_refused(acme, browser.post(packed(root)), plain_page, "BAD_SIGNATURE", "MALFORMED")
 
 
 def test_an_id_that_stands_twice(acme, plain_page):
     browser = acme.browser()
     root = xml_of(acme.provider.answer(acme.us, to=browser.start(), sign="assertion"))
     root.set("ID", root.find("saml:Assertion", NS).get("ID"))
-    refused(acme, browser.post(packed(root)), plain_page, "MALFORMED")
+    assert_refused(acme, browser.post(packed(root)), plain_page, "MALFORMED")
 
 
 @pytest.mark.parametrize(
     "text", ["", "%%%", "AAAA", base64.b64encode(b"\xff\xfe<\x00").decode(), base64.b64encode(b"<a/>").decode(), "é", "A" * 300_000]
 )
 def test_what_is_no_message_at_all(acme, plain_page, text):
-    refused(acme, acme.browser().post(text), plain_page, "MALFORMED")
+    assert_refused(acme, acme.browser().post(text), plain_page, "MALFORMED")
 
 
 def test_utf_16_and_other_encodings_are_not_read(acme, plain_page):
     browser = acme.browser()
     xml = base64.b64decode(acme.provider.answer(acme.us, to=browser.start())).decode()
     for encoded in (xml.encode("utf-16"), ('<?xml version="1.0" encoding="ISO-8859-1"?>' + xml).encode()):
-        refused(acme, browser.post(base64.b64encode(encoded).decode()), plain_page, "MALFORMED")
+        assert_refused(acme, browser.post(base64.b64encode(encoded).decode()), plain_page, "MALFORMED")
 
 
 def test_a_body_above_a_megabyte(acme, plain_page):
-    refused(acme, acme.browser().post("A" * 1_000_001), plain_page, "TOO_LARGE")
+    assert_refused(acme, acme.browser().post("A" * 1_000_001), plain_page, "TOO_LARGE")
 
 
 def test_no_message(acme, plain_page):
-    refused(acme, acme.app.test_client().post(f"{acme.path}/acs", data={"x": "y"}), plain_page, "MALFORMED")
-    refused(acme, acme.app.test_client().post(f"{acme.path}/acs", json={"SAMLResponse": "x"}), plain_page, "MALFORMED")
+    assert_refused(acme, acme.app.test_client().post(f"{acme.path}/acs", data={"x": "y"}), plain_page, "MALFORMED")
+    assert_refused(acme, acme.app.test_client().post(f"{acme.path}/acs", json={"SAMLResponse": "x"}), plain_page, "MALFORMED")
 
 
 @pytest.mark.parametrize("name", ["SAMLResponse", "SAMLRespons%65", "%53AMLResponse"])
@@ -317,9 +317,9 @@ def test_a_field_that_comes_twice_after_decoding(acme, plain_page, name):
     good = quote(acme.provider.answer(acme.us, to=browser.start()), safe="")
     for body in (f"SAMLResponse={good}&{name}=evil", f"{name}=evil&SAMLResponse={good}"):
         answer = browser.client.post(f"{acme.path}/acs", data=body, content_type="application/x-www-form-urlencoded")
-        refused(acme, answer, plain_page, "REPEATED_PARAMETER")
+        assert_refused(acme, answer, plain_page, "REPEATED_PARAMETER")
     answer = browser.client.post(f"{acme.path}/acs?{name}=evil", data={"SAMLResponse": "x"})
-    refused(acme, answer, plain_page, "REPEATED_PARAMETER")
+    assert_refused(acme, answer, plain_page, "REPEATED_PARAMETER")
 
 
 @pytest.mark.parametrize("connection_id", ["nonsense", "00000000-0000-7000-8000-000000000000"])
@@ -345,18 +345,18 @@ def test_something_unexpected_is_no_500_and_is_logged(acme, plain_page, monkeypa
 
     monkeypatch.setattr(sign_ins, "verify", explode)
     browser = acme.browser()
-    refused(acme, browser.post(acme.provider.answer(acme.us, to=browser.start())), plain_page, "BROKEN")
+    assert_refused(acme, browser.post(acme.provider.answer(acme.us, to=browser.start())), plain_page, "BROKEN")
 
 
 def test_what_was_sent_can_be_written_into_the_log_whatever_it_is(acme, plain_page):
     browser = acme.browser()
     answer = acme.provider.answer(acme.us, to=browser.start(), email="<script>alert(1)</script>\u202e@acme.test")
-    refused(acme, browser.post(answer), plain_page, "BAD_EMAIL")
+    assert_refused(acme, browser.post(answer), plain_page, "BAD_EMAIL")
 
 
 def test_an_assertion_that_inflates_is_not_inflated(acme, plain_page):
     bomb = base64.b64encode(zlib.compress(b"<a>" + b"a" * 5_000_000 + b"</a>")[2:-4]).decode()
-    refused(acme, acme.browser().post(bomb), plain_page, "MALFORMED")
+    assert_refused(acme, acme.browser().post(bomb), plain_page, "MALFORMED")
 
 
 def test_markup_inside_a_value_cannot_cut_it_short(acme, plain_page):
@@ -366,4 +366,6 @@ def test_markup_inside_a_value_cannot_cut_it_short(acme, plain_page):
         etree.SubElement(value, f"{{{SAML}}}x").tail = ".evil.test"
 
     browser = acme.browser()
-    refused(acme, browser.post(acme.provider.answer(acme.us, to=browser.start(), bend=bend)), plain_page, "WRONG_DOMAIN", "MALFORMED")
+    assert_refused(
+        acme, browser.post(acme.provider.answer(acme.us, to=browser.start(), bend=bend)), plain_page, "WRONG_DOMAIN", "MALFORMED"
+    )

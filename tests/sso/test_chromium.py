@@ -101,6 +101,7 @@ def test_an_owner_connects_a_provider_and_people_sign_in_and_out(chromium, porta
         owner.told("Your changes are saved.")
         owner.go("/orgs/acme/settings/sso/log")
         owner.see("Sign-in log")
+        owner.refused.clear()  # SimpleSAMLphp has no favicon
     with visitor(chromium, portal) as alice:
         alice.go("/signin")
         alice.fill(email="alice@acme.test")
@@ -117,8 +118,16 @@ def test_an_owner_connects_a_provider_and_people_sign_in_and_out(chromium, porta
         alice.fill(email="alice@acme.test")
         alice.button("Continue").click()
         expect(alice.page.locator("input[name=password]")).to_be_visible()
+        alice.refused.clear()
     with visitor(chromium, portal, color_scheme="dark", with_script=False) as owner:
         owner.go("/signin/owner")
         owner.see("Sign in as an owner")
         owner.fill(email="owner@acme.test", password=browser.PASSWORD)
         owner.press("Sign in", "Your organizations")
+    with visitor(chromium, portal, color_scheme="dark", viewport={"width": 1280, "height": 900}) as owner:
+        browser.enter(owner, "owner@acme.test")
+        owner.go("/orgs/acme/settings/sso")
+        owner.see("Single sign-on")
+        owner.press("company", "company")
+        owner.go("/orgs/acme/settings/sso/log")
+        owner.see("Sign-in log")

@@ -7,7 +7,7 @@ import pytest
 from portal import clock, db
 from portal.sso.models import Domain
 from tests.sso.conftest import make_scene, verify_domain
-from tests.sso.test_attacks import EVIL, refused
+from tests.sso.test_attacks import EVIL, assert_refused
 from tests.support.identity_provider import Provider
 
 
@@ -56,16 +56,16 @@ def test_one_request_is_answered_once_with_whatever_answer(acme, plain_page):
 def test_login_csrf_an_answer_to_another_browsers_request(acme, plain_page):
     attacker, victim = acme.browser(), acme.browser()
     answer = acme.provider.answer(acme.us, to=attacker.start(), email="bob@acme.test")
-    refused(acme, victim.post(answer), plain_page, "OTHER_BROWSER")
+    assert_refused(acme, victim.post(answer), plain_page, "OTHER_BROWSER")
     victim.start()
-    refused(acme, victim.post(acme.provider.answer(acme.us, to=attacker.start())), plain_page, "OTHER_BROWSER")
+    assert_refused(acme, victim.post(acme.provider.answer(acme.us, to=attacker.start())), plain_page, "OTHER_BROWSER")
 
 
 def test_an_answer_after_ten_minutes_is_too_late(acme, plain_page):
     browser = acme.browser()
     with clock.as_of(datetime.now(UTC) - timedelta(minutes=11)):
         to = browser.start()
-    refused(acme, browser.post(acme.provider.answer(acme.us, to=to)), plain_page, "UNKNOWN_REQUEST")
+    assert_refused(acme, browser.post(acme.provider.answer(acme.us, to=to)), plain_page, "UNKNOWN_REQUEST")
 
 
 def test_another_organizations_provider_signs_nobody_in_here(acme, rung, plain_page):
@@ -91,12 +91,12 @@ def test_a_claimed_domain_counts_only_once_it_is_verified(acme, plain_page):
     with acme.app.app_context(), db.unit_of_work():
         db.session.add(Domain(organization_id=acme.organization.id, domain="bank.test", token="t", claimed_at=clock.now(), missed=0))
     browser = acme.browser()
-    refused(acme, browser.post(acme.provider.answer(acme.us, to=browser.start(), email="ceo@bank.test")), plain_page, "WRONG_DOMAIN")
+    assert_refused(acme, browser.post(acme.provider.answer(acme.us, to=browser.start(), email="ceo@bank.test")), plain_page, "WRONG_DOMAIN")
 
 
 def test_a_connection_that_is_off_takes_nothing(acme, plain_page):
     browser = acme.browser()
     to = browser.start()
     acme.set(is_enabled=False)
-    refused(acme, browser.post(acme.provider.answer(acme.us, to=to)), plain_page, "CONNECTION_OFF")
+    assert_refused(acme, browser.post(acme.provider.answer(acme.us, to=to)), plain_page, "CONNECTION_OFF")
     assert browser.client.get(f"{acme.path}/login").status_code == 409
