@@ -28,12 +28,17 @@ from portal.invites.models import Invitation
 from portal.invites.rules.states import InvitationStatus
 from portal.operations.rules import age_seconds
 from portal.orgs.models import VerdictMail
+from portal.providers.models import Payout, ProviderMail
+from portal.providers.rules import PayoutStatus
+from portal.sso.models import Notice
 
 _MAILS: tuple[tuple[str, type[Delivered]], ...] = (
     ("mails of links", MailedLink),
     ("mails of invitations", Invitation),
     ("mails of verdicts", VerdictMail),
     ("mails of documents", InvoiceMail),
+    ("mails of providers", ProviderMail),
+    ("mails of single sign-on", Notice),
 )
 
 
@@ -81,6 +86,7 @@ OUTBOX: tuple[Kind, ...] = (
         or_(DocumentArchive.status == ArchiveStatus.QUEUED, DocumentArchive.status == ArchiveStatus.RUNNING),
         DocumentArchive.created_at,
     ),
+    Kind("payouts", Payout, Payout.status == PayoutStatus.PROCESSING, Payout.claimed_at),
     Kind("monthly runs", BillingRun, BillingRun.status == RunStatus.RUNNING, BillingRun.started_at),
 )
 """A row here is a to-do. What a new feature leaves for the sweep gets its line here."""
