@@ -185,7 +185,7 @@ def lock_candidates(end: datetime, *, after: str | None, limit: int, without: Se
         .where(queries.is_to_be_billed(end), beyond, Organization.id.not_in(without))
         .order_by(Organization.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
         .execution_options(populate_existing=True)
     )
     return db.session.scalars(statement).all()
