@@ -47,7 +47,6 @@ def upgrade() -> None:
                 "WRONG_DOMAIN",
                 "ACCOUNT_ELSEWHERE",
                 "CONNECTION_OFF",
-                "UNKNOWN_SESSION",
                 "BROKEN",
                 "ORGANIZATION_CLOSED",
                 "SEATS_FULL",

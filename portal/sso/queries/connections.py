@@ -15,6 +15,7 @@ from portal.orgs.rules import Status
 from portal.sso.models import Connection, Domain, IdpCertificate, SsoSettings
 
 CLOSED = (Status.DRAFT, Status.DEACTIVATED)
+OF_ORGANIZATION = (Organization.name, Organization.slug, Organization.status, Organization.kind, Organization.seats_total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def party(connection_id: str) -> Connection | None:
         return None
     statement = (
         select(Connection)
-        .options(joinedload(Connection.organization), joinedload(Connection.certificates))
+        .options(joinedload(Connection.organization).load_only(*OF_ORGANIZATION), joinedload(Connection.certificates))
         .where(Connection.id == connection_id)
     )
     return db.session.scalars(statement).unique().one_or_none()

@@ -34,7 +34,6 @@ class Reason(StrEnum):
     WRONG_DOMAIN = "WRONG_DOMAIN"
     ACCOUNT_ELSEWHERE = "ACCOUNT_ELSEWHERE"
     CONNECTION_OFF = "CONNECTION_OFF"
-    UNKNOWN_SESSION = "UNKNOWN_SESSION"
     BROKEN = "BROKEN"
     ORGANIZATION_CLOSED = "ORGANIZATION_CLOSED"
     SEATS_FULL = "SEATS_FULL"
@@ -79,7 +78,6 @@ LABELS = {
     Reason.WRONG_DOMAIN: "The e-mail address isn't in a verified domain of this organization.",
     Reason.ACCOUNT_ELSEWHERE: "The account behind it isn't in a verified domain of this organization.",
     Reason.CONNECTION_OFF: "The connection is switched off or not set up yet.",
-    Reason.UNKNOWN_SESSION: "There is no such session here.",
     Reason.BROKEN: "Something unexpected in it couldn't be processed.",
     Reason.ORGANIZATION_CLOSED: "The organization takes no new members at the moment.",
     Reason.SEATS_FULL: "All seats of the organization are taken.",

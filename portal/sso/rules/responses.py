@@ -1,13 +1,16 @@
 """Answers of identity providers: what python3-saml checks, and what it leaves to us (``docs/sso.md`` has the table)."""
 
 import base64
+import threading
 from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
+from lxml import etree
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as Names
 from onelogin.saml2.errors import OneLogin_Saml2_Error, OneLogin_Saml2_ValidationError
 from onelogin.saml2.response import OneLogin_Saml2_Response
+from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 
 from portal.sso.rules.attributes import Claims
 from portal.sso.rules.connections import IdentityProvider, ServiceProvider
@@ -30,6 +33,22 @@ LIBRARY = {
     OneLogin_Saml2_ValidationError.DEPRECATED_SIGNATURE_METHOD: Reason.WEAK_ALGORITHM,
     OneLogin_Saml2_ValidationError.DEPRECATED_DIGEST_METHOD: Reason.WEAK_ALGORITHM,
 }
+
+
+class _Schemas(threading.local):
+    """The library's XML schemas, compiled once a thread: it does so for each message, which takes longer than the rest of its checks."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, etree.XMLSchema] = {}
+
+    def __call__(self, document: Any) -> etree.XMLSchema:  # noqa: ANN401 - lxml has no types
+        address = document.docinfo.URL
+        if address not in self._compiled:
+            self._compiled[address] = etree.XMLSchema(document)
+        return self._compiled[address]
+
+
+OneLogin_Saml2_XML._schema_class = _Schemas()  # noqa: SLF001 - the library's one place to say so
 
 
 class _Response(OneLogin_Saml2_Response):  # type: ignore[misc] # the library has no types

@@ -98,7 +98,8 @@ def use(request_id: str, connection: Connection, *, purposes: tuple[Purpose, ...
     )
     if browser is not None:
         statement = statement.where(SsoRequest.browser_hash == crypto.hash_token(browser))
-    used: SsoRequest | None = db.session.scalar(statement.values(used_at=at).returning(SsoRequest))
+    options = {"synchronize_session": False}
+    used: SsoRequest | None = db.session.scalar(statement.values(used_at=at).returning(SsoRequest), execution_options=options)
     if used is not None:
         return used
     found = queries.request(request_id, connection.id)

@@ -65,7 +65,8 @@ def acs(connection_id: str) -> ResponseReturnValue:
         return page("sso/tested.html", csrf_token=str, test=outcome.test, organization=outcome.organization, connection_id=connection_id)
     if outcome.user is None or outcome.organization is None:
         return _refused(outcome.reason, outcome.organization)
-    close_session(before)
+    if before:
+        close_session(before)
     cookie.sign_in(outcome.user)
     if outcome.slo_url:
         session[SLO_ORIGIN] = origin_of(outcome.slo_url)
