@@ -55,7 +55,7 @@ HOUSE = {
     "date.today": Plant("portal/orgs/rules.py", "import datetime\n\nD = datetime.date.today()\n", "orgs/rules.py:3: date.today()"),
     "time.time": Plant("portal/queue.py", "from time import time\n\nT = time()\n", "portal/queue.py:3: time.time() is"),
     "func.now": Plant("portal/orgs/models.py", "from sqlalchemy import func\n\nN = func.now()\n", "models.py:3: func.now() is"),
-    "now() in SQL": Plant("portal/orgs/queries.py", 'SQL = "SELECT now()"\n', "orgs/queries.py:1: now() is SQL's clock"),
+    "now() in SQL": Plant("portal/orgs/queries/__init__.py", 'SQL = "SELECT now()"\n', "orgs/queries/__init__.py:1: now() is SQL's clock"),
     "now() in a migration": Plant("migrations/versions/a.py", 'D = "CURRENT_TIMESTAMP"\n', "versions/a.py:1: CURRENT_TIMESTAMP"),
     "|safe": Plant("templates/orgs/a.html", "<p>\n{{ name | safe }}</p>\n", "orgs/a.html:2: |safe"),
     "autoescape off": Plant("templates/a.html", "{% autoescape false %}\n", "templates/a.html:1: Autoescape"),
@@ -142,7 +142,7 @@ IMPORTS = {
     "sideways": Plant("portal/setup/__init__.py", "import portal.signin", "portal.setup is not allowed to import portal.signin"),
     "package without a place": Plant("portal/loyalty/__init__.py", "", "loyalty"),
     "query that writes": Plant(
-        "portal/orgs/queries.py",
+        "portal/orgs/queries/__init__.py",
         "import portal.orgs.service",
         "portal.orgs.queries is not allowed to import portal.orgs.service",
     ),

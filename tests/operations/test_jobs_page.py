@@ -58,7 +58,7 @@ def test_the_page_shows_each_job_with_its_last_and_next_run(admin, app):
     for name, job in jobs.JOBS.items():
         assert name in admin.words
         assert job.cron in admin.words
-    assert "done: yes, failed: 0, differences: 0" in admin.words
+    assert "done: yes, failed: 0, skipped: none, differences: 0" in admin.words
     assert "No job has failed" in admin.words
 
 

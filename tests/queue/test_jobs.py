@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError as RedisGone
 from rq import Queue
 from sqlalchemy import select
 
-from portal import clock, db, demo, jobs, queue
+from portal import clock, db, jobs, queue
 from portal.accounts.models import MailedLink
 from portal.accounts.schemas import SignUpIn
 from portal.audit import service as audit
@@ -16,6 +16,7 @@ from portal.audit.rules import SYSTEM, Action
 from portal.billing.models import BillingRun, CreditNote, Invoice, InvoiceMail
 from portal.billing.queries import differences
 from portal.billing.rules.runs import RunStatus
+from portal.demo import story
 from portal.errors import Conflict
 from portal.gateways import files, mail
 from portal.invites.service import invitations
@@ -210,7 +211,7 @@ def test_the_demo_tells_its_story_on_an_empty_database_only(clean):
 
 
 def test_a_sweep_in_the_middle_of_the_demo_bills_nothing_of_it(clean, monkeypatch):
-    book, swept = demo._book, []
+    book, swept = story._book, []
 
     def booking(*arguments, **how):
         book(*arguments, **how)
@@ -218,7 +219,7 @@ def test_a_sweep_in_the_middle_of_the_demo_bills_nothing_of_it(clean, monkeypatc
             swept.append(operations.sweep()["rung"].get("billing-monthly-run", 0))
             bells.clear()
 
-    monkeypatch.setattr(demo, "_book", booking)
+    monkeypatch.setattr(story, "_book", booking)
     with clock.as_of(datetime(2026, 11, 23, 10, tzinfo=UTC)):
         assert CliRunner().invoke(clean.cli, ["demo", "load"]).exit_code == 0
     assert len(swept) > 10

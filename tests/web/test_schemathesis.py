@@ -197,4 +197,4 @@ def test_chains_of_calls_along_the_links_meet_documented_answers_alone(app, call
     assert not wrong, "\n\n".join(wrong)
     reached = {label for label, status in answers if status < 300}
     assert len(answers) > 100
-    assert len(reached) > 12, sorted(reached)
+    assert len(reached) > 8, sorted(reached)

@@ -130,6 +130,7 @@ def decide_account(organization_id: str) -> ResponseReturnValue:
 @provider_tier
 @describes(
     body=ProcessIn,
+    example={"payoutId": "01a1f2c0-7a31-7c1e-8d5e-2f6a9b3c4d5e", "reference": "NEFT-26-4711"},
     answers={200: wrapped("processed", list[PayoutOut], failed=list[FailedPayoutOut])},
     refuses={
         400: UNUSABLE,
