@@ -31,9 +31,12 @@ INSERT INTO organizations SELECT (jsonb_populate_record(o, jsonb_build_object('i
     'billing_email', 'finance@copy-' || n || '.test'))).*
 FROM organizations o, generate_series(1, :copies) n WHERE o.slug = 'org-0'
 """
+# Sold before there were earnings: such payments have no terms of how they are shared out.
 SOLD = """
 INSERT INTO payments SELECT (jsonb_populate_record(p, jsonb_build_object('id', uuidv7(), 'organization_id', o.id,
-    'created_at', p.created_at + make_interval(months => m), 'succeeded_at', p.created_at + make_interval(months => m)))).*
+    'created_at', p.created_at + make_interval(months => m), 'succeeded_at', p.created_at + make_interval(months => m),
+    'consultant_id', NULL, 'host_organization_id', NULL, 'platform_rate', NULL, 'organization_rate', NULL, 'consultant_rate', NULL,
+    'earnings_recipient', NULL))).*
 FROM payments p, organizations o, generate_series(0, :months) m, generate_series(1, 2)
 WHERE o.slug LIKE 'copy-%' AND p.id = :sold
 """

@@ -1,17 +1,32 @@
-"""The trial of ``make faults``, short: every kind of fault comes at least once while people are at work."""
+"""The trial of ``make faults``, short: every kind of fault comes at least once while people are at work.
 
-from tests.faults.trial import run
+It has a process of its own, as an operator's: what it connects the portal with must not be what the other tests use afterwards.
+"""
+
+import re
+import subprocess
+import sys
+
+from tests.support.portal_process import TOP
 
 SECONDS = 25
 SEED = 7
 KINDS = 10
 
 
-def test_nothing_is_lost_doubled_or_stuck_whatever_breaks(tmp_path):
-    outcome = run(tmp_path / "home", seconds=SECONDS, seed=SEED)
-    print(outcome.report())  # noqa: T201 - pytest shows it when it fails
-    assert outcome.findings == []
-    assert len(outcome.faults) == KINDS
-    assert outcome.notes.acts["sessions booked"] > 0
-    assert outcome.invoices > 0
-    assert outcome.mails > 0
+def figure(name: str, said: str) -> int:
+    """The first figure of a line of the report."""
+    [found] = re.findall(rf"^{name}: (\d+)", said, re.MULTILINE)
+    return int(found)
+
+
+def test_nothing_is_lost_doubled_or_stuck_whatever_breaks():
+    command = [sys.executable, "-m", "tests.faults", "--seconds", str(SECONDS), "--seed", str(SEED)]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-8000:]
+    [faults] = re.findall(r"^faults: (.*)$", said, re.MULTILINE)
+    assert faults.count("×") == KINDS
+    assert re.search(r"[1-9]\d* sessions booked", said)
+    assert figure("invoices", said) > 0
+    assert figure("mails", said) > 0
