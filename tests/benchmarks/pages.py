@@ -81,7 +81,7 @@ def _server(environment: dict[str, str]) -> Iterator[int]:
     options = ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "4", "--worker-class", "gthread", "--preload"]
     quiet = ["--keep-alive", "60", "--no-control-socket", "--log-level", "error"]
     command = [sys.executable, "-m", "gunicorn", "tests.benchmarks.pages:served()", *options, *quiet]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
         while True:
