@@ -38,3 +38,10 @@ def test_earlier_sessions_are_shared_out_as_they_would_be_today(app, rung, provi
         db.database.engine.dispose()  # what connections have prepared is about tables that are gone
         assert known(app) == before
         assert list(billing.differences()) == []
+
+
+def test_the_lock_of_the_migrations_ends_with_them(app):
+    """One that stayed with a pooled connection made the next run of the same process wait for ever."""
+    with app.app_context():
+        upgrade(directory=str(app.config["MIGRATIONS"]))
+        assert rows(app, "SELECT pid FROM pg_locks WHERE locktype = 'advisory'") == []
