@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from jinja2 import StrictUndefined
 from whitenoise import WhiteNoise
 
 from portal.config import Settings
+from portal.web import stylesheet
 from portal.web.page import pending_toasts
 from portal.web.security import ONE_YEAR
 
@@ -38,9 +39,10 @@ def init_app(app: Flask, settings: Settings, *, shell: Callable[[], Any]) -> Non
     app.jinja_env.globals["ui"] = _Components(app)
     app.jinja_env.globals["is_development"] = settings.portal_env == "development"
     app.context_processor(lambda: {"shell": _Lazy(shell), "toasts": _Lazy(pending_toasts)})
-    static = Path(str(app.static_folder))
-    app.url_defaults(lambda endpoint, values: _add_version(static, endpoint, values))
     in_development = settings.portal_env == "development"
+    app.jinja_env.globals["stylesheet_url"] = stylesheet.init_app(app, in_development=in_development)
+    static = Path(str(app.static_folder))
+    app.jinja_env.globals["static_url"] = partial(_static_url, static)
     app.wsgi_app = WhiteNoise(  # type: ignore[method-assign] # Flask's own way to add middleware
         app.wsgi_app, root=str(static), prefix="static/", max_age=0 if in_development else ONE_YEAR, autorefresh=in_development
     )
@@ -72,11 +74,7 @@ class _Lazy:
         return len(self._value())
 
 
-def _add_version(static: Path, endpoint: str, values: dict[str, Any]) -> None:
-    if endpoint == "static" and "filename" in values:
-        values["v"] = _version(static / values["filename"])
-
-
 @cache
-def _version(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else "missing"
+def _static_url(static: Path, name: str) -> str:
+    """The address of a file in ``static/``; it changes with what the file holds, so that browsers may keep it for good."""
+    return f"/static/{name}?v={hashlib.sha256((static / name).read_bytes()).hexdigest()[:12]}"

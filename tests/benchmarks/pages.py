@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from flask import Flask, render_template_string
+from flask import Flask, render_template
 from flask_migrate import upgrade
+from jinja2 import DictLoader
 from sqlalchemy import create_engine, select, text
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -32,6 +33,7 @@ from portal.billing import queries as billing
 from portal.billing.rules import ReasonCode, month_before, month_start
 from portal.billing.schemas import CreditNoteIn
 from portal.billing.service import credit_notes, invoices
+from portal.config import load_settings
 from portal.demo import PASSWORD, Size
 from portal.invites.service import invitations
 from portal.local import keys
@@ -100,14 +102,15 @@ def _server(environment: dict[str, str]) -> Iterator[int]:
 def served() -> DispatcherMiddleware:
     """What gunicorn serves: the portal, and the floor beside it."""
     floor, engine = Flask("floor"), create_engine(os.environ["DATABASE_URL"], pool_size=8)
+    floor.jinja_loader = DictLoader({"page.html": _FLOOR_PAGE})
 
     @floor.get("/organizations/<slug>")
     def organization(slug: str) -> str:
         with engine.connect() as connection:
             name = connection.scalar(text("SELECT name FROM organizations WHERE slug = :slug"), {"slug": slug})
-        return render_template_string(_FLOOR_PAGE, name=name)
+        return render_template("page.html", name=name)
 
-    app = create_app()
+    app = create_app(load_settings().model_copy(update={"portal_env": "production"}))  # but for limits, which one caller would soon meet
     return DispatcherMiddleware(app, {"/floor": floor})
 
 

@@ -30,6 +30,7 @@ NO_PAGES = {
     "explore.show",  # a BUYER has none; tests/providers look at it
     "media.picture",
     "media.stylesheet",
+    "stylesheet",
     "sso.metadata",
     "sso.slo",
 }
