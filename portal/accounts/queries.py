@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import contains_eager
 
 from portal import clock, crypto, db
@@ -14,17 +15,19 @@ from portal.gateways.mail import Delivery
 
 def user_of_session(token: str) -> User | None:
     """Who is signed in with this token, or None when the sign-in has ended or expired."""
-    statement = (
-        select(LoginSession)
-        .join(LoginSession.user)
-        .options(contains_eager(LoginSession.user))
-        .where(LoginSession.token_hash == crypto.hash_token(token), LoginSession.ended_at.is_(None), LoginSession.expires_at > clock.now())
+    user = db.session.scalar(_user_of_session(), {"hash": crypto.hash_token(token), "now": clock.now()})
+    if user is not None:
+        user.session_token = token
+    return user
+
+
+@cache
+def _user_of_session() -> Select[User]:
+    return (
+        select(User)
+        .join(LoginSession, LoginSession.user_id == User.id)
+        .where(LoginSession.token_hash == bindparam("hash"), LoginSession.ended_at.is_(None), LoginSession.expires_at > bindparam("now"))
     )
-    found = db.session.scalar(statement)
-    if found is None:
-        return None
-    found.user.session_token = token
-    return found.user
 
 
 def user_by_email(email: str) -> User | None:

@@ -71,8 +71,8 @@ def checkout() -> ResponseReturnValue:
     if data.organization_id is None:
         booking = service.checkout(data, organization=None, learner=user, actor=actor_of(user, ip=client_address()))
     else:
-        found = orgs.by_id(data.organization_id)
-        access = require_org_access(found, Role.ORG_LEARNER, user=user, ip=client_address())
+        place = orgs.place(user.id, organization_id=data.organization_id)
+        access = require_org_access(place, Role.ORG_LEARNER, user=user, ip=client_address())
         require_active(access.organization)
         require_member(access)
         booking = service.checkout(data, organization=access.organization, learner=user, actor=access.actor)

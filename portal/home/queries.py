@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, func, select
+from sqlalchemy import ColumnElement, Select, Subquery, bindparam, func, select
 
 from portal import clock, db
 from portal.accounts.models import User
@@ -14,7 +16,7 @@ from portal.bookings.rules import BookingStatus
 from portal.invites.models import Invitation
 from portal.invites.rules.states import InvitationStatus
 from portal.orgs.models import Membership, Organization
-from portal.orgs.rules import MembershipStatus
+from portal.orgs.rules import MembershipStatus, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Figures:
     """Counts of an organization now."""
 
     members: int
+    seats: int
     invitations: int
     plans: int
     bookings: int
@@ -30,14 +33,23 @@ class Figures:
 
 def figures(organization_id: str, *, since: datetime, until: datetime) -> Figures:
     """All counts in one statement; ``this_month`` counts sessions that start from ``since`` to before ``until``."""
-    members = select(func.count()).where(Membership.organization_id == organization_id, Membership.status == MembershipStatus.ACTIVE)
-    invitations = select(func.count()).where(Invitation.organization_id == organization_id, Invitation.status == InvitationStatus.PENDING)
-    plans = select(func.count()).where(Plan.organization_id == organization_id, Plan.is_active)
-    confirmed = select(func.count()).where(Booking.organization_id == organization_id, Booking.status == BookingStatus.CONFIRMED)
-    this_month = confirmed.where(Booking.starts_at >= since, Booking.starts_at < until)
-    counts = (members, invitations, plans, confirmed, this_month)
-    counted = db.session.execute(select(*(count.scalar_subquery() for count in counts))).one()
+    counted = db.session.execute(_figures(), {"organization": organization_id, "since": since, "until": until}).one()
     return Figures(*counted)
+
+
+@cache
+def _figures() -> Select[*tuple[Any, ...]]:
+    asked = bindparam("organization", type_=Membership.organization_id.type)
+    active = (
+        select(func.count().label("members"), func.count().filter(Membership.role == Role.ORG_LEARNER).label("seats"))
+        .where(Membership.organization_id == asked, Membership.status == MembershipStatus.ACTIVE)
+        .subquery()
+    )
+    invitations = select(func.count()).where(Invitation.organization_id == asked, Invitation.status == InvitationStatus.PENDING)
+    plans = select(func.count()).where(Plan.organization_id == asked, Plan.is_active)
+    confirmed = select(func.count()).where(Booking.organization_id == asked, Booking.status == BookingStatus.CONFIRMED)
+    this_month = confirmed.where(Booking.starts_at >= bindparam("since"), Booking.starts_at < bindparam("until"))
+    return select(active, *(count.scalar_subquery() for count in (invitations, plans, confirmed, this_month)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,14 +97,14 @@ def shell() -> Shell | None:
     organization = access.organization if access else None
     places = [
         Place(
-            name=membership.organization.name,
-            slug=membership.organization.slug,
-            role_label=membership.role.label,
-            kind_label=membership.organization.kind.label,
-            url=url_for("home.show", slug=membership.organization.slug),
-            is_current=organization is not None and membership.organization_id == organization.id,
+            name=place.name,
+            slug=place.slug,
+            role_label=place.role.label,
+            kind_label=place.kind.label,
+            url=url_for("home.show", slug=place.slug),
+            is_current=organization is not None and place.organization_id == organization.id,
         )
-        for membership in orgs.memberships_of(current_user.id)
+        for place in orgs.places_of(current_user.id)
     ]
     banner = None
     if current_user.email_verified_at is None:
@@ -155,7 +155,7 @@ def show(access: Access) -> ResponseReturnValue:
         "home/show.html",
         access=access,
         figures=counted,
-        seats=orgs.seats(organization),
+        seats=orgs.Seats(used=counted.seats, total=organization.seats_total),
         money=billing.summary(organization.id) if sees_money else None,
         pool=billing.pool(organization.id) if sees_money and organization.billing_mode is BillingMode.SEAT_PACK else None,
         earnings=providers.summary_of(organization.id) if sees_earnings else None,

@@ -25,6 +25,7 @@ from portal.web.page import page, redirect_to
 from portal.web.transactions import SAFE_METHODS
 
 View = TypeVar("View", bound=Callable[..., Any])
+Place = tuple[Organization | None, Membership | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,11 @@ class Access:
         return self.role.rank >= minimum.rank
 
 
-def require_org_access(organization: Organization | None, minimum_role: Role, *, user: User, ip: str | None, books: bool = False) -> Access:
+def require_org_access(place: Place, minimum_role: Role, *, user: User, ip: str | None, books: bool = False) -> Access:
     """Lets a user through, or says why not. Whoever calls by an API token is held to the token's organization.
 
     Args:
-        organization: The one that was asked for, if there is one.
+        place: The organization that was asked for, if there is one, and the user's membership, if there is one.
         minimum_role: What the act needs.
         user: Who asks.
         ip: From where, for the audit log.
@@ -66,6 +67,7 @@ def require_org_access(organization: Organization | None, minimum_role: Role, *,
         NotFound: There is no such organization, or it is a draft.
         Forbidden: It is deactivated, or the user is no active member of sufficient rank.
     """
+    organization, membership = place
     token = bearer()
     is_admin = user.is_platform_admin and token is None
     if organization is None or organization.status is Status.DRAFT:
@@ -74,7 +76,6 @@ def require_org_access(organization: Organization | None, minimum_role: Role, *,
         raise Forbidden("Organization has been deactivated", code="ORGANIZATION_DEACTIVATED")
     if token is not None and token.organization_id != organization.id:
         raise Forbidden("This API token belongs to another organization.", code="TOKEN_OF_ANOTHER_ORGANIZATION")
-    membership = queries.membership(organization.id, user.id)
     if is_admin:
         actor = Actor(user_id=user.id, name=user.name, via=Via.PLATFORM_ADMIN, ip=ip)
         return Access(organization, user, membership, Role.ORG_OWNER, actor)
@@ -127,7 +128,8 @@ def org(minimum_role: Role, *, books: bool = False) -> Callable[[View], View]:
         @wraps(view)
         def gated(**values: Any) -> Any:  # noqa: ANN401 - as the view
             admit(view)
-            access = require_org_access(_asked_for(values), minimum_role, user=require_user(), ip=client_address(), books=books)
+            user = require_user()
+            access = require_org_access(_asked_for(values, user), minimum_role, user=user, ip=client_address(), books=books)
             g.access = access
             if request.method not in SAFE_METHODS and not (books and access.is_platform_admin):
                 require_open(access.organization)
@@ -177,18 +179,18 @@ def bookkeeper(view: View) -> View:
     @admin
     @wraps(view)
     def gated(**values: Any) -> Any:  # noqa: ANN401 - as the view
-        found, user = _asked_for(values), require_user()
-        access = require_org_access(found, Role.ORG_OWNER, user=user, ip=client_address(), books=True)
+        user = require_user()
+        access = require_org_access(_asked_for(values, user), Role.ORG_OWNER, user=user, ip=client_address(), books=True)
         g.access = access
         return view(access=access, **values)
 
     return gated  # type: ignore[return-value] # wraps() keeps the view's own shape
 
 
-def _asked_for(values: dict[str, Any]) -> Organization | None:
-    """The organization of a URL, whose name for it is taken out of its values."""
+def _asked_for(values: dict[str, Any], user: User) -> Place:
+    """The organization of a URL, whose name for it is taken out of its values, and the user's place in it."""
     slug, organization_id = values.pop("slug", None), values.pop("organization_id", None)
-    return queries.by_slug(slug) if slug is not None else queries.by_id(organization_id)
+    return queries.place(user.id, slug=slug, organization_id=organization_id)
 
 
 def draft_creator(view: View) -> View:

@@ -5,7 +5,6 @@ from sqlalchemy import event
 
 from portal import db
 from portal.invites.service import imports, verdicts
-from portal.orgs import queries as orgs_queries
 from portal.orgs.rules import Role
 from tests.support import world
 from tests.support.lint import problems
@@ -146,7 +145,7 @@ def test_an_imports_progress_polls_until_nothing_is_left_to_wait_for(app, scene,
 def test_a_file_whose_columns_cannot_be_told_asks_for_them(app, scene):
     client = world.sign_in(app.test_client(), scene.owner)
     with app.app_context(), db.unit_of_work():
-        organization = orgs_queries.by_slug(scene.slug)
+        organization = world.organization(scene.slug)
         around = verdicts.surroundings(organization, allowed_roles=[Role.ORG_LEARNER])
         owner = world.accounts.queries.user_by_id(scene.owner.id)
         upload = imports.Upload("x.csv", b"Work Email,Company Email,Name\na@acme.test,b@acme.test,Asha\n")

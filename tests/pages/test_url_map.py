@@ -2,7 +2,6 @@
 
 import pytest
 
-from portal.orgs import queries as orgs_queries
 from portal.web.transactions import READS_THAT_WRITE
 from tests.support import world
 from tests.support.url_map import routes, url
@@ -80,7 +79,7 @@ def test_another_organizations_objects_are_unknown_inside_ones_own(app, scene):
     client = world.sign_in(app.test_client(), scene.stranger)
     headers = world.csrf(client)
     with app.app_context():
-        own = orgs_queries.by_slug("other")
+        own = world.organization("other")
     wrong, tried = [], 0
     for rule, gate, method, path in calls(app, scene):
         inside = rule.arguments - {"slug", "organization_id", "token", "slot", "group"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from PIL import Image
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from portal import clock, db, jobs, queue
 from portal.accounts import service as accounts
@@ -75,6 +75,11 @@ def make_organization(owner: User, *, name: str = "Acme", seats: int | None = No
     with db.unit_of_work():
         setup.launch(draft, owner=owner, actor=as_self(owner))
     return draft
+
+
+def organization(slug: str) -> Organization:
+    """The organization with this slug."""
+    return db.session.scalars(select(Organization).where(Organization.slug == slug)).one()
 
 
 def picture(width: int = 64, height: int = 64, *, color: str = "#1f5fd6") -> bytes:

@@ -296,7 +296,7 @@ def test_nul_characters_are_refused_and_break_nothing(app, tables, nul):
     assert answer.status_code in {400, 422}
     plan = {"planType": "CONSULTATION", "title": "Coaching", "price": 10_000, "durationMinutes": 30, "description": text}
     with app.app_context():
-        organization_id = orgs_queries.by_slug(slug).id
+        organization_id = world.organization(slug).id
     assert client.post(f"/api/organizations/{organization_id}/plans", json=plan, headers=headers).status_code == 400
 
 

@@ -25,9 +25,13 @@ from portal.billing.queries.balances import (
     summary,
 )
 from portal.billing.queries.documents import (
+    Credit,
     Filters,
     Listed,
+    Row,
+    credits_of,
     documents_of,
+    rows_of,
 )
 from portal.billing.queries.funding import (
     events_to_handle,
@@ -90,12 +94,14 @@ from portal.billing.queries.unbilled import (
 
 __all__ = [
     "LET_GO_AFTER",
+    "Credit",
     "Difference",
     "Entry",
     "Exposure",
     "Filters",
     "Listed",
     "OpenNote",
+    "Row",
     "Statement",
     "Summary",
     "ToBill",
@@ -111,6 +117,7 @@ __all__ = [
     "close_out_end",
     "count_issued",
     "credited_on",
+    "credits_of",
     "differences",
     "documents_issued",
     "documents_of",
@@ -156,6 +163,7 @@ __all__ = [
     "refunds_of",
     "refunds_to_move",
     "returns_to_move",
+    "rows_of",
     "skipped",
     "statement_of",
     "summary",

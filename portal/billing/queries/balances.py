@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ScalarSelect, exists, func, or_, select, true
+from sqlalchemy import BindParameter, ScalarSelect, Select, bindparam, exists, func, or_, select, true
 
 from portal import clock, config, db
 from portal.billing.models import Allocation, CreditNote, CreditNoteLine, GatewayReturn, InvoiceBalance, InvoiceLine, Payment
@@ -101,31 +103,9 @@ def exposure(organization: Organization) -> Exposure:
 
 def summary(organization_id: str) -> Summary:
     """The figures of an organization now."""
-    owed = func.coalesce(func.sum(InvoiceBalance.outstanding), 0)
-    is_overdue = InvoiceBalance.due_date < clock.today(clock.INDIA)
-    documents = (
-        select(
-            owed.label("owed"),
-            func.count().label("invoices"),
-            func.coalesce(func.sum(InvoiceBalance.outstanding).filter(is_overdue), 0).label("overdue"),
-        )
-        .where(InvoiceBalance.organization_id == organization_id, InvoiceBalance.outstanding > 0)
-        .subquery()
-    )
-    net = Payment.amount - Payment.refunded_amount
-    waiting = (
-        select(func.coalesce(func.sum(net), 0).label("net"), func.count().filter(net > 0).label("payments"))
-        .where(Payment.organization_id == organization_id, is_unbilled())
-        .subquery()
-    )
-    is_this_month = Payment.created_at >= month_start(clock.now())
-    booked = (
-        select(func.coalesce(func.sum(Payment.amount), 0).label("gross"), func.count().label("sessions"))
-        .where(Payment.organization_id == organization_id, is_this_month, Payment.status == PaymentStatus.SUCCEEDED)
-        .subquery()
-    )
-    each = select(documents, _open_credit(organization_id).label("credit"), waiting, booked)
-    row = db.session.execute(each.select_from(documents).join(waiting, true()).join(booked, true())).one()
+    now = clock.now()
+    values = {"organization": organization_id, "today": clock.today(clock.INDIA), "since": month_start(now)}
+    row = db.session.execute(_summary(), values).one()
     return Summary(
         outstanding=int(row.owed),
         outstanding_count=row.invoices,
@@ -136,6 +116,35 @@ def summary(organization_id: str) -> Summary:
         month_gross=int(row.gross),
         month_count=row.sessions,
     )
+
+
+@cache
+def _summary() -> Select[*tuple[Any, ...]]:
+    asked = bindparam("organization", type_=InvoiceBalance.organization_id.type)
+    owed = func.coalesce(func.sum(InvoiceBalance.outstanding), 0)
+    is_overdue = InvoiceBalance.due_date < bindparam("today")
+    documents = (
+        select(
+            owed.label("owed"),
+            func.count().label("invoices"),
+            func.coalesce(func.sum(InvoiceBalance.outstanding).filter(is_overdue), 0).label("overdue"),
+        )
+        .where(InvoiceBalance.organization_id == asked, InvoiceBalance.outstanding > 0)
+        .subquery()
+    )
+    net = Payment.amount - Payment.refunded_amount
+    waiting = (
+        select(func.coalesce(func.sum(net), 0).label("net"), func.count().filter(net > 0).label("payments"))
+        .where(Payment.organization_id == asked, is_unbilled())
+        .subquery()
+    )
+    booked = (
+        select(func.coalesce(func.sum(Payment.amount), 0).label("gross"), func.count().label("sessions"))
+        .where(Payment.organization_id == asked, Payment.created_at >= bindparam("since"), Payment.status == PaymentStatus.SUCCEEDED)
+        .subquery()
+    )
+    each = select(documents, _open_credit(asked).label("credit"), waiting, booked)
+    return each.select_from(documents).join(waiting, true()).join(booked, true())
 
 
 def ageing_of(organization_id: str) -> Sequence[Bucket]:
@@ -199,7 +208,7 @@ def is_allocated(gateway_order_id: str) -> bool:
     return bool(db.session.scalar(select(or_(on_invoice, goes_back))))
 
 
-def _open_credit(organization_id: str) -> ScalarSelect[int]:
+def _open_credit(organization_id: str | BindParameter[str]) -> ScalarSelect[int]:
     return (
         select(func.coalesce(func.sum(CreditNote.open_amount), 0))
         .where(CreditNote.organization_id == organization_id, CreditNote.open_amount > 0)

@@ -11,8 +11,8 @@ from flask.typing import ResponseReturnValue
 from portal import clock, config
 from portal.accounts.rules import PlatformRole
 from portal.billing import queries
-from portal.billing.models import CreditNote, Invoice, InvoiceBalance
-from portal.billing.queries import Filters, Listed
+from portal.billing.models import CreditNote, Invoice
+from portal.billing.queries import Credit, Filters, Row
 from portal.billing.rules import AllocationMethod, InvoiceStatus, ReasonCode, display_status, note_status
 from portal.billing.schemas import CancelIn, CreditNoteForm, DocumentsQuery, PayForm, VoidIn
 from portal.billing.service import bills, documents, exports, invoices, orders
@@ -45,7 +45,7 @@ STATUSES = {
 def index(access: Access) -> ResponseReturnValue:
     """Figures and the table of invoices and credit notes."""
     wanted, organization = query(DocumentsQuery), access.organization
-    rows = queries.documents_of(organization.id, _filters(wanted), limit=PAGE_SIZE + 1, cursor=wanted.cursor)
+    rows = queries.rows_of(organization.id, _filters(wanted), limit=PAGE_SIZE + 1, cursor=wanted.cursor)
     shown = rows[:PAGE_SIZE]
     filters: dict[str, Any] = {"q": wanted.q or None, "status": wanted.status, "from": wanted.since, "to": wanted.until}
     figures = queries.summary(organization.id)
@@ -59,7 +59,8 @@ def index(access: Access) -> ResponseReturnValue:
         exposure=figures.exposure(queries.place_of(organization)),
         ageing=_ageing(organization.id) if figures.outstanding else [],
         documents=shown,
-        notes=_notes_of(shown),
+        credits=_credits_of(shown),
+        why=_why,
         standing=_standing,
         note_standing=_note_standing,
         period=_period,
@@ -249,12 +250,11 @@ def _is_billed_monthly(access: Access) -> bool:
     return access.organization.billing_mode is BillingMode.INVOICED_MONTHLY
 
 
-def _notes_of(rows: Sequence[Listed]) -> dict[str, list[CreditNote]]:
-    """Invoice → its credit notes that aren't void, for the rows of the table."""
+def _credits_of(rows: Sequence[Row]) -> dict[str, list[Credit]]:
+    """Invoice → what credits it, for the rows of the table."""
     found = defaultdict(list)
-    for note in queries.notes_of([row.invoice.id for row in rows if row.invoice]):
-        if note.voided_at is None:
-            found[note.invoice_id].append(note)
+    for credit in queries.credits_of([row.id for row in rows if not row.is_note]):
+        found[credit.invoice_id].append(credit)
     return found
 
 
@@ -265,7 +265,7 @@ def _ageing(organization_id: str) -> list[dict[str, object]]:
     return [{"label": bucket.label, "amount": bucket.amount, "share": bucket.amount * 100 // whole} for bucket in buckets]
 
 
-def _period(invoice: Invoice) -> str:
+def _period(invoice: Row) -> str:
     """What an invoice bills, in words; its period is half-open and in UTC."""
     start, end = invoice.billing_cycle_start, invoice.billing_cycle_end
     if start is None or end is None:
@@ -275,19 +275,24 @@ def _period(invoice: Invoice) -> str:
     return f"Booked {since} – {last_day:%d %b %Y}"
 
 
-def _standing(invoice: Invoice, balance: InvoiceBalance) -> tuple[str, str]:
+def _why(note: Row) -> str:
+    """What a credit note is for, in words."""
+    return note.reason or ReasonCode(note.reason_code or ReasonCode.OTHER).label
+
+
+def _standing(invoice: Row) -> tuple[str, str]:
     """Tone and words of an invoice's pill."""
     today = clock.today(clock.INDIA)
-    status = display_status(invoice.status, balance.outstanding, invoice.due_date, today)
+    status = display_status(invoice.status, invoice.open_amount, invoice.due_date, today)
     if status == "OVERDUE" and invoice.due_date:
         days = (today - invoice.due_date).days
         return "overdue", f"Overdue · {days} {'day' if days == 1 else 'days'}"
-    if status == "SENT" and balance.outstanding < invoice.amount:
-        return "due", "Part paid" if balance.paid_amount else "Part credited"
+    if status == "SENT" and invoice.open_amount < invoice.amount:
+        return "due", "Part paid" if invoice.paid_amount else "Part credited"
     return {"SENT": "due", "PAID": "paid"}.get(status, "void"), status.label
 
 
-def _note_standing(note: CreditNote) -> tuple[str, str]:
+def _note_standing(note: CreditNote | Row) -> tuple[str, str]:
     """Tone and words of a credit note's state."""
     status = note_status(note.status, note.open_amount)
     return {"ISSUED": "good", "APPLIED": "void", "VOID": "void"}[status.value], status.label

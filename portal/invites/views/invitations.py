@@ -27,7 +27,7 @@ from portal.web.page import page, redirect_to, toast, wants_fragment
 from portal.web.security import invitation_limit
 
 bp = Blueprint("invites", __name__)
-PAGE_SIZE = 50
+PAGE_SIZE = 25
 IMPORTS_SHOWN = 10
 NAMED_IN_TOAST = 3
 REVOKED = ("invitation was taken back", "invitations were taken back")

@@ -3,8 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select
 from sqlalchemy.orm import contains_eager
 
 from portal import db
@@ -12,10 +14,20 @@ from portal.accounts.models import LoginSession, User
 from portal.errors import NotFound
 from portal.gateways.mail import Delivery
 from portal.orgs.models import Membership, Organization, VerdictMail
-from portal.orgs.rules import MembershipStatus, Role, Status
+from portal.orgs.rules import Kind, MembershipStatus, Role, Status
 from portal.orgs.schemas.members import MembersFilter
 
 HIDDEN = (Status.DRAFT, Status.DEACTIVATED)
+
+
+class Place(NamedTuple):
+    """What a user's switcher shows of an organization."""
+
+    organization_id: str
+    name: str
+    slug: str
+    kind: Kind
+    role: Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +43,21 @@ class Seats:
         return None if self.total is None else max(self.total - self.used, 0)
 
 
-def by_slug(slug: str) -> Organization | None:
-    """The organization with this slug, whatever its status."""
-    return db.session.scalar(select(Organization).where(Organization.slug == slug.lower()))
+def place(user_id: str, *, slug: str | None = None, organization_id: str | None = None) -> tuple[Organization | None, Membership | None]:
+    """The organization with a slug or an id, and a user's place in it, whatever the status of either; one statement of each request."""
+    if slug is None and not db.is_id(organization_id):
+        return None, None
+    found = db.session.execute(
+        _place(by_slug=slug is not None), {"asked": slug.lower() if slug else organization_id, "user": user_id}
+    ).first()
+    return (found[0], found[1]) if found else (None, None)
+
+
+@cache
+def _place(*, by_slug: bool) -> Select[*tuple[Any, ...]]:
+    theirs = and_(Membership.organization_id == Organization.id, Membership.user_id == bindparam("user"))
+    asked = (Organization.slug if by_slug else Organization.id) == bindparam("asked")
+    return select(Organization, Membership).outerjoin(Membership, theirs).where(asked)
 
 
 def by_id(organization_id: str) -> Organization | None:
@@ -63,6 +87,21 @@ def memberships_of(user_id: str) -> Sequence[Membership]:
         .order_by(func.lower(Organization.name), Organization.id)
     )
     return db.session.scalars(statement).all()
+
+
+def places_of(user_id: str) -> Sequence[Place]:
+    """As ``memberships_of``, without the rows themselves: each page shows them."""
+    return [Place(*row) for row in db.session.execute(_places_of(), {"user": user_id})]
+
+
+@cache
+def _places_of() -> Select[*tuple[Any, ...]]:
+    return (
+        select(Organization.id, Organization.name, Organization.slug, Organization.kind, Membership.role)
+        .join(Membership.organization)
+        .where(Membership.user_id == bindparam("user"), Membership.status == MembershipStatus.ACTIVE, Organization.status.not_in(HIDDEN))
+        .order_by(func.lower(Organization.name), Organization.id)
+    )
 
 
 def visible_organizations(*, limit: int, cursor: str | None = None) -> Sequence[Organization]:
