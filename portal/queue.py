@@ -167,6 +167,20 @@ def _ring_in(queue_name: str, bells: Sequence[Bell], pipe: Pipeline) -> list[Job
     return Queue(queue_name, connection=connection()).enqueue_many(data, pipeline=pipe)
 
 
+def queue_of(name: str) -> str:
+    """The queue that a job goes to."""
+    return _routes[name].queue
+
+
+def longer_than(number: int) -> set[str]:
+    """The queues in which more jobs wait; none while Redis is away."""
+    names = {way.queue for way in _routes.values()}
+    try:
+        return {name for name in names if Queue(name, connection=connection()).count > number}
+    except RedisError:
+        return set()
+
+
 def standings() -> list[Standing]:
     """How each queue stands now.
 

@@ -22,6 +22,7 @@ from portal.gateways import files, mail
 from portal.invites.service import invitations
 from portal.operations import queries
 from portal.operations import service as operations
+from portal.operations.service import sweeping
 from portal.scheduling import PREFIX, Scheduler
 from tests.support import world
 
@@ -77,6 +78,20 @@ def test_without_redis_the_request_succeeds_and_the_sweep_rings_later(clean, mon
         summary = operations.sweep()
     assert summary["rung"]["accounts-send-link"] == 1
     assert ("accounts-send-link", link_id) in queued()
+
+
+def test_the_sweep_rings_nothing_into_a_queue_that_is_long_already(clean, monkeypatch):
+    """Each minute of a long outage's end it used to put a second bell of every row behind the first ones."""
+    monkeypatch.setattr(sweeping, "AT_ONCE", 2)
+    with db.unit_of_work():
+        for name in ("asha", "bharat", "chitra"):
+            sign_up(f"{name}@acme.test")
+    with db.unit_of_work():
+        assert operations.sweep()["rung"] == {}
+    assert len(queued()) == 3
+    Queue("default", connection=queue.connection()).empty()
+    with db.unit_of_work():
+        assert operations.sweep()["rung"] == {"accounts-send-link": 2, "billing-monthly-run": 1}
 
 
 def test_the_sweep_finds_what_a_kill_left_and_then_nothing(rung, app):

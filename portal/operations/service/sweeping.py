@@ -18,7 +18,11 @@ A_WHILE = timedelta(minutes=2)
 
 
 def sweep() -> Json:
-    """Rings again for rows that were left behind: unsent mails, unmade files, a monthly run that was missed or isn't done."""
+    """Rings again for rows that were left behind: unsent mails, unmade files, a monthly run that was missed or isn't done.
+
+    Into a queue that is long already it rings nothing, for most rows would have a second bell there: what waits is worked off first.
+    """
+    long_already = queue.longer_than(AT_ONCE)
     at = clock.now()
     rung = {
         "accounts-send-link": accounts.links_to_deliver(at, limit=AT_ONCE),
@@ -39,10 +43,11 @@ def sweep() -> Json:
         "sso-send-notice": sso.notices_to_deliver(at, limit=AT_ONCE),
         "sandbox-send-webhook": sandbox.webhooks_to_send(limit=AT_ONCE),
     }
+    rung = {name: ids for name, ids in rung.items() if queue.queue_of(name) not in long_already}
     for name, ids in rung.items():
         for row_id in ids:
             queue.enqueue(name, row_id)
-    month_is_open = billing.is_month_open(run_period_end(at))
+    month_is_open = queue.queue_of("billing-monthly-run") not in long_already and billing.is_month_open(run_period_end(at))
     if month_is_open:
         queue.enqueue("billing-monthly-run")
     counts = {name: len(ids) for name, ids in rung.items() if ids} | ({"billing-monthly-run": 1} if month_is_open else {})
