@@ -1,4 +1,5 @@
-"""Every page of the URL map in a browser: axe at three widths in light and dark, nothing wider than 320 px, a silent console.
+"""Every page of the URL map in a browser: axe at three widths in light and dark, nothing wider than the window
+at six, a silent console.
 
 A new page is met by itself; its route's placeholders get their values in ``conftest.py``. A GET route that neither shows a page nor
 serves a file fails the first test, until it is named in ``LEADS_ON`` there.
@@ -12,6 +13,7 @@ from tests.support.browser import enter as sign_in
 from tests.support.served import served
 
 WIDTHS = (1440, 390, 320)
+BETWEEN = (1200, 1024, 768)  # where a table is neither wide enough nor stacked
 BY_COLOUR = ("color-contrast", "link-in-text-block")
 SCHEMES = {"light": (), "dark": BY_COLOUR}
 MORE = {  # states of pages that no address alone shows
@@ -51,6 +53,9 @@ def look_at(guest, path: str) -> None:
     guest.page.emulate_media(color_scheme="light")
     guest.page.set_viewport_size({"width": WIDTHS[0], "height": 900})
     guest.go(path)
+    for width in BETWEEN:
+        guest.page.set_viewport_size({"width": width, "height": 900})
+        guest.fits(path)
     for scheme, rules in SCHEMES.items():
         guest.page.emulate_media(color_scheme=scheme)
         for width in WIDTHS:

@@ -120,13 +120,18 @@ class Visitor:
         options = {"resultTypes": ["violations"], "preload": False, **({"runOnly": list(rules)} if rules else {})}
         found = self.page.evaluate("options => axe.run(document, options)", options)["violations"]
         self.wrong += [f"{name}: axe {item['id']}: {item['nodes'][0]['html'][:200]}" for item in found]
-        over = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        self.wrong += [f"{name}: {over} px too wide"] if over > 0 else []
-        width = self.page.viewport_size["width"]
+        width = self.fits(name)
         self.wrong += [f"{name} at {width} px: cut off: {part}" for part in self.page.evaluate(CUT_OFF)]
         if SHOTS:
             scheme = "dark" if self.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
             self.page.screenshot(path=f"{SHOTS}/{name.replace('/', '-')}-{width}-{scheme}.png", full_page=True)
+
+    def fits(self, name: str) -> int:
+        """The page isn't wider than the window, whose width (px) is returned."""
+        width = self.page.viewport_size["width"]
+        over = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        self.wrong += [f"{name} at {width} px: {over} px too wide"] if over > 0 else []
+        return width
 
 
 @contextmanager
