@@ -164,7 +164,10 @@ def last_sign_in(user_id: str) -> datetime | None:
 
 def count_members(organization_id: str, filters: MembersFilter) -> int:
     """How many ``members`` would list."""
-    return db.session.scalar(_members(organization_id, filters).with_only_columns(func.count())) or 0
+    statement = select(func.count()).select_from(Membership)
+    if filters.q:
+        statement = statement.join(Membership.user)
+    return db.session.scalar(statement.where(*_wanted(organization_id, filters))) or 0
 
 
 def members_by_ids(organization_id: str, member_ids: Sequence[str]) -> Sequence[Membership]:
@@ -303,17 +306,19 @@ def holds_seat(organization_id: str) -> ColumnElement[bool]:
 
 
 def _members(organization_id: str, filters: MembersFilter) -> Select[Membership]:
-    statement = select(Membership).join(Membership.user).where(Membership.organization_id == organization_id)
-    if filters.status is None:
-        statement = statement.where(Membership.status != MembershipStatus.REMOVED)
-    else:
-        statement = statement.where(Membership.status == filters.status)
+    return select(Membership).join(Membership.user).where(*_wanted(organization_id, filters))
+
+
+def _wanted(organization_id: str, filters: MembersFilter) -> list[ColumnElement[bool]]:
+    """What the filters ask of a membership, and with ``q`` of its user."""
+    status = Membership.status != MembershipStatus.REMOVED if filters.status is None else Membership.status == filters.status
+    wanted: list[ColumnElement[bool]] = [Membership.organization_id == organization_id, status]
     if filters.q:
         pattern = db.containing(filters.q)
-        statement = statement.where(or_(User.name.ilike(pattern), User.email.ilike(pattern)))
+        wanted.append(or_(User.name.ilike(pattern), User.email.ilike(pattern)))
     if filters.role is not None:
-        statement = statement.where(Membership.role == filters.role)
-    return statement
+        wanted.append(Membership.role == filters.role)
+    return wanted
 
 
 def _launched(*, q: str, status: Status | None) -> Select[Organization]:

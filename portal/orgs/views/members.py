@@ -138,7 +138,7 @@ def _list_page(access: Access, *, form: Form[Any] | None = None, status: int = 2
         total=total,
         seats=queries.seats(organization),
         roles=roles,
-        grantable=[role for role in roles if role.rank <= access.role.rank],
+        grantable=[(role.value, role.label) for role in roles if role.rank <= access.role.rank],
         may_change=access.may(Role.ORG_ADMIN),
         statuses=list(MembershipStatus),
         kept=kept,
