@@ -3,10 +3,10 @@
 The sandbox is the default; Stripe and Razorpay are used by their official clients, which are imported only where they are chosen.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 from portal.config import Settings
+from portal.gateways.choice import Choice, Makers
 from portal.gateways.payments.contract import (
     Event,
     GatewayNotConfigured,
@@ -46,34 +46,31 @@ __all__ = [
     "form_origins",
 ]
 
-_chosen: list[PaymentGateway] = []
-_made: dict[Provider, PaymentGateway] = {}
-_makers: dict[Provider, Callable[[], PaymentGateway]] = {}
+_choice: Choice[PaymentGateway] = Choice("payment")
 _origins: list[str] = []
 
 
 def connect(settings: Settings) -> None:
-    """Makes the chosen provider ready; nothing is called yet. Others with keys of their own are made when they are asked for."""
-    _made.clear()
-    _makers.clear()
+    """Makes the chosen provider ready; nothing is called yet."""
+    makers: Makers[PaymentGateway] = {}
     chosen = Provider(settings.payment_gateway)
     if chosen is Provider.SANDBOX:
-        _makers[Provider.SANDBOX] = partial(Sandbox, base_url=settings.base_url)
-        _origins[:] = [settings.base_url]
+        makers[Provider.SANDBOX] = partial(Sandbox, base_url=settings.base_url)
     if settings.stripe_secret_key and settings.stripe_webhook_secret:
-        _makers[Provider.STRIPE] = partial(_stripe, settings)
+        makers[Provider.STRIPE] = partial(_stripe, settings)
     if settings.razorpay_key_id and settings.razorpay_key_secret and settings.razorpay_webhook_secret:
-        _makers[Provider.RAZORPAY] = partial(_razorpay, settings)
-    if chosen is Provider.STRIPE:
-        _origins[:] = ["https://checkout.stripe.com"]
-    elif chosen is Provider.RAZORPAY:
-        _origins[:] = ["https://rzp.io", "https://*.razorpay.com"]  # the short address of a link, and where it leads
-    _chosen[:] = [by_name(chosen)]
+        makers[Provider.RAZORPAY] = partial(_razorpay, settings)
+    _choice.connect(makers, chosen=chosen)
+    _origins[:] = {
+        Provider.SANDBOX: [settings.base_url],
+        Provider.STRIPE: ["https://checkout.stripe.com"],
+        Provider.RAZORPAY: ["https://rzp.io", "https://*.razorpay.com"],  # the short address of a link, and where it leads
+    }[chosen]
 
 
 def current() -> PaymentGateway:
     """The provider that new orders go to (``PAYMENT_GATEWAY``)."""
-    return _chosen[0]
+    return _choice.current()
 
 
 def by_name(provider: str) -> PaymentGateway:
@@ -82,14 +79,7 @@ def by_name(provider: str) -> PaymentGateway:
     Raises:
         GatewayNotConfigured: There is no provider of that name, or its keys aren't set.
     """
-    try:
-        name = Provider(provider)
-        make = _makers[name]
-    except (ValueError, KeyError):
-        raise GatewayNotConfigured(f"No payment provider named {provider!r} is configured.") from None
-    if name not in _made:
-        _made[name] = make()
-    return _made[name]
+    return _choice.by_name(provider)
 
 
 def form_origins() -> tuple[str, ...]:

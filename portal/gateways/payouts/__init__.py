@@ -3,10 +3,10 @@
 Paying by hand is the default; RazorpayX and Stripe Connect are used by their official clients, imported only where they are chosen.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 from portal.config import Settings
+from portal.gateways.choice import Choice, Makers
 from portal.gateways.payouts.contract import (
     GatewayNotConfigured,
     GatewayRefused,
@@ -33,26 +33,22 @@ __all__ = [
     "current",
 ]
 
-_chosen: list[PayoutGateway] = []
-_made: dict[PayoutProvider, PayoutGateway] = {}
-_makers: dict[PayoutProvider, Callable[[], PayoutGateway]] = {}
+_choice: Choice[PayoutGateway] = Choice("payout")
 
 
 def connect(settings: Settings) -> None:
-    """Makes the chosen provider ready; nothing is called yet. Others with keys of their own still answer for their old payouts."""
-    _made.clear()
-    _makers.clear()
-    _makers[PayoutProvider.MANUAL] = Manual
+    """Makes the chosen provider ready; nothing is called yet."""
+    makers: Makers[PayoutGateway] = {PayoutProvider.MANUAL: Manual}
     if settings.razorpayx_key_id and settings.razorpayx_key_secret and settings.razorpayx_account_number:
-        _makers[PayoutProvider.RAZORPAYX] = partial(_razorpayx, settings)
+        makers[PayoutProvider.RAZORPAYX] = partial(_razorpayx, settings)
     if settings.stripe_secret_key:
-        _makers[PayoutProvider.STRIPE] = partial(_stripe, settings)
-    _chosen[:] = [by_name(settings.payout_gateway)]
+        makers[PayoutProvider.STRIPE] = partial(_stripe, settings)
+    _choice.connect(makers, chosen=settings.payout_gateway)
 
 
 def current() -> PayoutGateway:
     """The provider that new payouts go to (``PAYOUT_GATEWAY``)."""
-    return _chosen[0]
+    return _choice.current()
 
 
 def by_name(provider: str) -> PayoutGateway:
@@ -61,14 +57,7 @@ def by_name(provider: str) -> PayoutGateway:
     Raises:
         GatewayNotConfigured: There is no provider of that name, or its keys aren't set.
     """
-    try:
-        name = PayoutProvider(provider)
-        make = _makers[name]
-    except (ValueError, KeyError):
-        raise GatewayNotConfigured(f"No payout provider named {provider!r} is configured.") from None
-    if name not in _made:
-        _made[name] = make()
-    return _made[name]
+    return _choice.by_name(provider)
 
 
 def _razorpayx(settings: Settings) -> PayoutGateway:
