@@ -14,17 +14,12 @@ from portal.web.gates import public
 from portal.web.security import ONE_YEAR, limiter
 
 PATH = "/static/portal.css"
-PARTS = (
-    "vendor/bootstrap/bootstrap",
-    *(
-        f"css/{name}"
-        for name in (
-            *("tokens", "base", "layout"),
-            *("button", "form", "card", "stat", "pill", "table", "toast", "dialog", "menu", "alert", "empty", "pagination", "progress"),
-            *("wizard", "tabs", "definition", "timeline", "ageing", "brand", "chart", "sso"),
-        )
-    ),
+_FOUNDATION = ("tokens", "base", "layout")
+_COMPONENTS = (
+    *("button", "form", "card", "stat", "pill", "table", "toast", "dialog", "menu", "alert", "empty", "pagination", "progress", "wizard"),
+    *("tabs", "definition", "timeline", "ageing", "brand", "chart", "sso"),
 )
+PARTS = ("vendor/bootstrap/bootstrap", *(f"css/{name}" for name in (*_FOUNDATION, *_COMPONENTS)))
 PRINTED = "css/print"
 
 
