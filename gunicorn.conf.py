@@ -22,8 +22,9 @@ threads = int(os.environ.get("WEB_THREADS") or 4)
 timeout = 60
 # On a stop, requests under way have 20 s; the unit's TimeoutStopSec is longer.
 graceful_timeout = 20
-# Longer than a proxy keeps its idle connections (nginx: keepalive_timeout 60 s to browsers, 60 s to us only when it is told so).
-keepalive = 30
+# Longer than a proxy keeps its idle connections to us (60 s in nginx's upstream and in AWS's load balancers, if nobody says otherwise):
+# a connection that we close while the proxy sends is a broken request, which it answers with 502.
+keepalive = 75
 
 # Memory that libraries lose over weeks is given back, one worker at a time.
 max_requests = 20_000

@@ -9,10 +9,13 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from lxml import html
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from tests.support.world import PASSWORD
 
-PATIENCE = 30
+AS_BROWSERS = Retry(total=1, connect=0, read=1, redirect=0, status=0, allowed_methods={"GET"})
+"""A kept connection may be closed in the moment in which it is used: browsers ask again what is safe to ask (RFC 9112, section 9.3.1)."""
 IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/orgs/)[^/]+|(?<=/invite/)[^/]+|(?<=/pay/)[^/]+|(?<=/verify/)[^/]+")
 NOBODY = 0
 UNSURE = {NOBODY, 503}
@@ -84,6 +87,7 @@ class Person:
     def __init__(self, url: str, notes: Notes, email: str) -> None:
         self.url, self.notes, self.email = url, notes, email
         self.session = requests.Session()
+        self.session.mount(url, HTTPAdapter(max_retries=AS_BROWSERS))
         self.page: requests.Response | None = None
         self._token, self.signs_in = "", False
 
