@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from flask import Response, g, make_response, request
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from portal import clock, crypto, db
@@ -94,10 +94,11 @@ def _first_answer(row: IdempotentAnswer) -> Response:
 
 
 def _keep(row: IdempotentAnswer, response: Response) -> None:
+    """Harmless when the row is gone by now: the act is done, and its caller gets the answer all the same."""
     if response.status_code < HTTPStatus.BAD_REQUEST:
-        row.status = response.status_code
-        row.answer = crypto.encrypt(response.get_data(), about=about(row))
-        db.session.flush()
+        kept = {"status": response.status_code, "answer": crypto.encrypt(response.get_data(), about=about(row))}
+        mine = (IdempotentAnswer.caller_id == row.caller_id, IdempotentAnswer.key == row.key)
+        db.session.execute(update(IdempotentAnswer).where(*mine).values(kept), execution_options={"synchronize_session": False})
 
 
 def about(row: IdempotentAnswer) -> str:

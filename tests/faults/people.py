@@ -14,7 +14,7 @@ from urllib3.util import Retry
 
 from tests.support.world import PASSWORD
 
-AS_BROWSERS = Retry(total=1, connect=0, read=1, redirect=0, status=0, allowed_methods={"GET"})
+AS_BROWSERS = Retry(total=1, connect=0, read=1, redirect=0, status=0, allowed_methods={"GET"}, respect_retry_after_header=False)
 """A kept connection may be closed in the moment in which it is used: browsers ask again what is safe to ask (RFC 9112, section 9.3.1)."""
 IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/orgs/)[^/]+|(?<=/invite/)[^/]+|(?<=/pay/)[^/]+|(?<=/verify/)[^/]+")
 NOBODY = 0
@@ -184,7 +184,11 @@ class Person:
         """
         while True:
             found = self.json("POST", path, body, key=key)
-            unsure = found is None or found.status_code in UNSURE or "IDEMPOTENCY_IN_PROGRESS" in found.text
+            unsure = (
+                found is None
+                or found.status_code in UNSURE
+                or any(code in found.text for code in ("IDEMPOTENCY_IN_PROGRESS", "CSRF_FAILED"))
+            )
             if not unsure:
                 return found
             if until():

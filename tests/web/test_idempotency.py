@@ -126,6 +126,21 @@ def test_a_process_that_dies_while_it_asks_the_provider_leaves_an_answer(shop, l
     assert again.json["booking"]["id"] == booking_id
 
 
+def test_a_checkout_is_answered_although_its_key_was_forgotten_while_the_provider_was_asked(shop, learner, monkeypatch):
+    """As when the clock goes a month on just then, and the sweep with it: the answer used to be a 500 beside a booking."""
+
+    class Slow(Bank):
+        def open(self, order):
+            with db.database.engine.begin() as another:
+                another.execute(text("DELETE FROM idempotent_answers"))
+            return super().open(order)
+
+    put_in(monkeypatch, Slow())
+    answer = learner.post(CHECKOUT, booking(shop, personal=True), key="one")
+    assert answer.status_code == 201
+    assert counted(shop, "bookings", "idempotent_answers") == [1, 0]
+
+
 def test_the_same_refund_thirty_two_times_at_once_is_given_once(shop, learner, staff):
     payment_id = learner.post(CHECKOUT, booking(shop)).json["payment"]["id"]
     body = {"paymentId": payment_id, "amount": 10_000, "reason": "Goodwill."}
