@@ -186,7 +186,7 @@ class Person:
             found = self.json("POST", path, body, key=key)
             unsure = (
                 found is None
-                or found.status_code in UNSURE
+                or found.status_code in UNSURE | {401}  # a sign-in that the weather broke
                 or any(code in found.text for code in ("IDEMPOTENCY_IN_PROGRESS", "CSRF_FAILED"))
             )
             if not unsure:
