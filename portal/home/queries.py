@@ -6,7 +6,7 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, Subquery, and_, bindparam, exists, func, select
 
 from portal import clock, db
 from portal.accounts.models import User
@@ -27,8 +27,8 @@ class Figures:
     seats: int
     invitations: int
     plans: int
-    bookings: int
     this_month: int
+    has_bookings: bool
 
 
 def figures(organization_id: str, *, since: datetime, until: datetime) -> Figures:
@@ -47,9 +47,9 @@ def _figures() -> Select[*tuple[Any, ...]]:
     )
     invitations = select(func.count()).where(Invitation.organization_id == asked, Invitation.status == InvitationStatus.PENDING)
     plans = select(func.count()).where(Plan.organization_id == asked, Plan.is_active)
-    confirmed = select(func.count()).where(Booking.organization_id == asked, Booking.status == BookingStatus.CONFIRMED)
-    this_month = confirmed.where(Booking.starts_at >= bindparam("since"), Booking.starts_at < bindparam("until"))
-    return select(active, *(count.scalar_subquery() for count in (invitations, plans, confirmed, this_month)))
+    is_confirmed = and_(Booking.organization_id == asked, Booking.status == BookingStatus.CONFIRMED)
+    this_month = select(func.count()).where(is_confirmed, Booking.starts_at >= bindparam("since"), Booking.starts_at < bindparam("until"))
+    return select(active, *(count.scalar_subquery() for count in (invitations, plans, this_month)), exists().where(is_confirmed))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Task:
 
 
 def checklist(
-    *, members: int, invitations: int, plans: int, bookings: int, consultants: int | None = None, has_account: bool | None = None
+    *, members: int, invitations: int, plans: int, has_bookings: bool, consultants: int | None = None, has_account: bool | None = None
 ) -> list[Task]:
     """What a new organization does first; a provider also finds consultants and says where its payouts go."""
     hosting = [
@@ -57,7 +57,7 @@ def checklist(
     buying = [
         Task("Invite your people", is_done=members > 1 or invitations > 0, endpoint="invites.index"),
         Task("Add a plan that they can book", is_done=plans > 0, endpoint="bookings.plans"),
-        Task("See the first booking", is_done=bookings > 0, endpoint="bookings.book"),
+        Task("See the first booking", is_done=has_bookings, endpoint="bookings.book"),
     ]
     return buying if consultants is None else [*hosting, *buying]
 

@@ -147,7 +147,7 @@ def show(access: Access) -> ResponseReturnValue:
         members=counted.members,
         invitations=counted.invitations,
         plans=counted.plans,
-        bookings=counted.bookings,
+        has_bookings=counted.has_bookings,
         consultants=consultants.active if consultants else None,
         has_account=providers.account_of(organization.id) is not None if hosts and _sees_checklist(access) else None,
     )
