@@ -6,7 +6,7 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, bindparam, exists, func, select
+from sqlalchemy import BindParameter, ColumnElement, Select, Subquery, and_, bindparam, exists, func, select
 
 from portal import clock, db
 from portal.accounts.models import User
@@ -16,7 +16,8 @@ from portal.bookings.rules import BookingStatus
 from portal.invites.models import Invitation
 from portal.invites.rules.states import InvitationStatus
 from portal.orgs.models import Membership, Organization
-from portal.orgs.rules import MembershipStatus, Role
+from portal.orgs.queries import holds_seat
+from portal.orgs.rules import MembershipStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,9 @@ def figures(organization_id: str, *, since: datetime, until: datetime) -> Figure
 
 @cache
 def _figures() -> Select[*tuple[Any, ...]]:
-    asked = bindparam("organization", type_=Membership.organization_id.type)
+    asked: BindParameter[str] = bindparam("organization", type_=Membership.organization_id.type)
     active = (
-        select(func.count().label("members"), func.count().filter(Membership.role == Role.ORG_LEARNER).label("seats"))
+        select(func.count().label("members"), func.count().filter(holds_seat(asked)).label("seats"))
         .where(Membership.organization_id == asked, Membership.status == MembershipStatus.ACTIVE)
         .subquery()
     )

@@ -25,7 +25,7 @@ from portal.web.page import page, redirect_to
 from portal.web.transactions import SAFE_METHODS
 
 View = TypeVar("View", bound=Callable[..., Any])
-Place = tuple[Organization | None, Membership | None]
+Asked = tuple[Organization | None, Membership | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,11 @@ class Access:
         return self.role.rank >= minimum.rank
 
 
-def require_org_access(place: Place, minimum_role: Role, *, user: User, ip: str | None, books: bool = False) -> Access:
+def require_org_access(asked: Asked, minimum_role: Role, *, user: User, ip: str | None, books: bool = False) -> Access:
     """Lets a user through, or says why not. Whoever calls by an API token is held to the token's organization.
 
     Args:
-        place: The organization that was asked for, if there is one, and the user's membership, if there is one.
+        asked: The organization that was asked for, if there is one, and the user's membership, if there is one.
         minimum_role: What the act needs.
         user: Who asks.
         ip: From where, for the audit log.
@@ -67,7 +67,7 @@ def require_org_access(place: Place, minimum_role: Role, *, user: User, ip: str 
         NotFound: There is no such organization, or it is a draft.
         Forbidden: It is deactivated, or the user is no active member of sufficient rank.
     """
-    organization, membership = place
+    organization, membership = asked
     token = bearer()
     is_admin = user.is_platform_admin and token is None
     if organization is None or organization.status is Status.DRAFT:
@@ -187,7 +187,7 @@ def bookkeeper(view: View) -> View:
     return gated  # type: ignore[return-value] # wraps() keeps the view's own shape
 
 
-def _asked_for(values: dict[str, Any], user: User) -> Place:
+def _asked_for(values: dict[str, Any], user: User) -> Asked:
     """The organization of a URL, whose name for it is taken out of its values, and the user's place in it."""
     slug, organization_id = values.pop("slug", None), values.pop("organization_id", None)
     return queries.place(user.id, slug=slug, organization_id=organization_id)

@@ -103,8 +103,7 @@ def exposure(organization: Organization) -> Exposure:
 
 def summary(organization_id: str) -> Summary:
     """The figures of an organization now."""
-    now = clock.now()
-    values = {"organization": organization_id, "today": clock.today(clock.INDIA), "since": month_start(now)}
+    values = {"organization": organization_id, "today": clock.today(clock.INDIA), "since": month_start(clock.now())}
     row = db.session.execute(_summary(), values).one()
     return Summary(
         outstanding=int(row.owed),

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, case, func, or_, select
 from sqlalchemy.orm import contains_eager
 
 from portal import db
@@ -296,7 +296,7 @@ def seats_used(organization_ids: Sequence[str]) -> dict[str, int]:
     return {row.organization_id: row.used for row in db.session.execute(statement)}
 
 
-def holds_seat(organization_id: str) -> ColumnElement[bool]:
+def holds_seat(organization_id: str | BindParameter[str]) -> ColumnElement[bool]:
     """The condition under which a membership holds a seat: an active learner."""
     return and_(
         Membership.organization_id == organization_id,
